@@ -1,0 +1,207 @@
+"""What only several declared fields together can get wrong.
+
+Works on plain data of which some fields may be wrong, so that these faults are told in the same breath as pydantic's:
+an item that does not stand by itself is left out here, but its name still counts as declared.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
+from itertools import combinations
+from typing import Any, TypeVar, cast
+
+from pydantic import ValidationError
+
+from serving.cluster import Cluster, Declared, Gateway, Link, Machine, Ports, Replica, Thunderbolt, Weights
+
+D = TypeVar("D", bound=Declared)
+Path = tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with a declaration: where, and what."""
+
+    path: Path
+    message: str
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The parts of a declaration that stand by themselves, by their place in it."""
+
+    machines: dict[int, Machine] = field(default_factory=dict[int, Machine])
+    links: dict[int, Link] = field(default_factory=dict[int, Link])
+    weights: dict[int, Weights] = field(default_factory=dict[int, Weights])
+    replicas: dict[int, Replica] = field(default_factory=dict[int, Replica])
+    gateway: Gateway | None = None
+    thunderbolt: Thunderbolt | None = None
+    ports: Ports | None = None
+    machine_names: frozenset[str] = frozenset()
+    weights_names: frozenset[str] = frozenset()
+
+
+def faults(data: object) -> list[Fault]:
+    """All faults between the parts of a declaration (a mapping, or a Cluster already valid)."""
+    if isinstance(data, Cluster):
+        data = data.model_dump()
+    if not isinstance(data, Mapping):
+        return []
+    pieces = _pieces(cast("Mapping[str, Any]", data))
+    checks = (_names, _addresses, _links, _replicas, _cabling, _gateway, _network)
+    return [fault for check in checks for fault in check(pieces)]
+
+
+def _pieces(data: Mapping[str, Any]) -> Pieces:
+    return Pieces(
+        machines=_valid(Machine, data.get("machines")),
+        links=_valid(Link, data.get("links")),
+        weights=_valid(Weights, data.get("weights")),
+        replicas=_valid(Replica, data.get("replicas")),
+        gateway=_valid(Gateway, [data.get("gateway")]).get(0),
+        thunderbolt=_valid(Thunderbolt, [data.get("thunderbolt", {})]).get(0),
+        ports=_valid(Ports, [data.get("ports", {})]).get(0),
+        machine_names=_declared_names(data.get("machines")),
+        weights_names=_declared_names(data.get("weights")),
+    )
+
+
+def _valid(kind: type[D], items: object) -> dict[int, D]:
+    good: dict[int, D] = {}
+    for index, item in enumerate(_items(items)):
+        try:
+            good[index] = kind.model_validate(item)
+        except ValidationError:
+            continue  # already told by the declaration's own validation
+    return good
+
+
+def _items(items: object) -> Sequence[object]:
+    return cast("Sequence[object]", items) if isinstance(items, (list, tuple)) else ()
+
+
+def _declared_names(items: object) -> frozenset[str]:
+    mappings = [cast("Mapping[str, object]", item) for item in _items(items) if isinstance(item, Mapping)]
+    return frozenset(name for mapping in mappings if isinstance(name := mapping.get("name"), str))
+
+
+def _names(pieces: Pieces) -> Iterator[Fault]:
+    for section in ("machines", "weights", "replicas"):
+        items: dict[int, Machine | Weights | Replica] = getattr(pieces, section)
+        yield from _twice(((section, index, "name"), item.name) for index, item in items.items())
+
+
+def _addresses(pieces: Pieces) -> Iterator[Fault]:
+    yield from _twice((("machines", i, "address"), machine.address) for i, machine in pieces.machines.items())
+
+
+def _twice(places: Iterable[tuple[Path, str]]) -> Iterator[Fault]:
+    listed = list(places)
+    counts = Counter(value for _, value in listed)
+    seen: set[str] = set()
+    for path, value in listed:
+        if counts[value] > 1 and value in seen:
+            yield Fault(path, f"'{value}' is declared twice")
+        seen.add(value)
+
+
+def _links(pieces: Pieces) -> Iterator[Fault]:
+    pairs: set[frozenset[str]] = set()
+    for index, link in pieces.links.items():
+        path: Path = ("links", index, "between")
+        yield from _unknown(path, link.between, pieces.machine_names, "machine")
+        pair = frozenset(link.between)
+        if len(pair) == 1:
+            yield Fault(path, f"'{link.between[0]}' cannot be linked to itself")
+        elif pair in pairs:
+            yield Fault(
+                path, f"a link between {_and(sorted(pair))} is declared already; a second cable would be a loop"
+            )
+        pairs.add(pair)
+
+
+def _unknown(path: Path, names: Iterable[str], known: frozenset[str], kind: str) -> Iterator[Fault]:
+    for name in names:
+        if name not in known:
+            yield Fault(path, f"no {kind} '{name}' is declared; declared: {', '.join(sorted(known)) or 'none'}")
+
+
+def _replicas(pieces: Pieces) -> Iterator[Fault]:
+    owner: dict[str, str] = {}
+    for index, replica in pieces.replicas.items():
+        here: Path = ("replicas", index)
+        yield from _unknown((*here, "machines"), replica.machines, pieces.machine_names, "machine")
+        yield from _unknown((*here, "weights"), [replica.weights], pieces.weights_names, "weights")
+        for name in replica.machines:
+            if name in owner:
+                yield Fault((*here, "machines"), f"'{name}' already belongs to replica '{owner[name]}'")
+            owner.setdefault(name, replica.name)
+        yield from _alone_or_together(here, replica)
+
+
+def _alone_or_together(here: Path, replica: Replica) -> Iterator[Fault]:
+    alone = len(replica.machines) == 1
+    for choice in ("transport", "sharding"):
+        chosen = getattr(replica, choice)
+        if alone and chosen is not None:
+            yield Fault((*here, choice), f"one machine needs no {choice}; '{chosen}' is declared. Leave it out")
+        if not alone and chosen is None:
+            yield Fault(
+                (*here, choice), f"{len(replica.machines)} machines need a declared {choice}; none is chosen for you"
+            )
+
+
+def _cabling(pieces: Pieces) -> Iterator[Fault]:
+    linked = {frozenset(link.between) for link in pieces.links.values()}
+    for index, replica in pieces.replicas.items():
+        if replica.transport is None or not set(replica.machines) <= pieces.machine_names:
+            continue
+        for a, b in _joined(replica):
+            if frozenset((a, b)) not in linked:
+                yield Fault(
+                    ("replicas", index, "machines"),
+                    f"'{a}' has no link to '{b}', which transport '{replica.transport}' needs. "
+                    "Add the cable to links=, or change the machines",
+                )
+
+
+def _joined(replica: Replica) -> list[tuple[str, str]]:
+    """The pairs of machines that a transport sends between: all of a mesh, the neighbours of a ring."""
+    if replica.transport == "jaccl":
+        return list(combinations(replica.machines, 2))
+    ring = [
+        (a, b) for a, b in zip(replica.machines, (*replica.machines[1:], replica.machines[0]), strict=True) if a != b
+    ]
+    return ring[:1] if len(replica.machines) == 2 else ring
+
+
+def _gateway(pieces: Pieces) -> Iterator[Fault]:
+    if pieces.gateway is None:
+        return
+    yield from _unknown(("gateway", "machine"), [pieces.gateway.machine], pieces.machine_names, "machine")
+    if pieces.ports is None:
+        return
+    ports = {"agent": pieces.ports.agent, "rank": pieces.ports.rank, "transport": pieces.ports.transport}
+    for name, port in ports.items():
+        if port == pieces.gateway.port:
+            yield Fault(("gateway", "port"), f"{port} is the {name} port as well")
+    yield from _twice((("ports", name), str(port)) for name, port in ports.items())
+
+
+def _network(pieces: Pieces) -> Iterator[Fault]:
+    if pieces.thunderbolt is None:
+        return
+    network = IPv4Network(pieces.thunderbolt.network)
+    path: Path = ("thunderbolt", "network")
+    if network.num_addresses < 4 * len(pieces.links):
+        yield Fault(path, f"{network} holds {network.num_addresses // 4} cables; {len(pieces.links)} are declared")
+    for machine in pieces.machines.values():
+        if IPv4Address(machine.address) in network:
+            yield Fault(path, f"{network} holds the management address of '{machine.name}' ({machine.address})")
+
+
+def _and(names: Iterable[str]) -> str:
+    return " and ".join(f"'{name}'" for name in names)

@@ -1,0 +1,179 @@
+"""What a stand-in Mac is to the commands that run on it.
+
+The hardware is a file shared by the whole rack, outside every Mac, so that a fault put in there is seen at once
+by the Mac and by its neighbours. What macOS itself remembers (accounts, power settings, disabled jobs) lives in
+`Memory`, on the Mac's own disk, and survives a reboot.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+INSIDE = Path("/System/Standin")
+"""Where a stand-in keeps its own machinery; nothing of the product ever looks there."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One Mac's hardware and macOS as it really is, whatever an inventory says of it."""
+
+    name: str
+    address: str
+    title: str  # "Mac Studio"
+    model: str  # "Mac15,14"
+    chip: str  # "Apple M3 Ultra"
+    memory_bytes: int
+    thunderbolt: int  # 5, or 4
+    ports: dict[int, str]  # receptacle -> interface: {1: "en2", ...}
+    macos: str = "26.3"
+    build: str = "25D125"
+    rdma: bool = True
+
+    def domain_uuid(self, receptacle: int) -> str:
+        """The Thunderbolt domain of one port: stable, upper case, as system_profiler prints it."""
+        import uuid
+
+        return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{self.name}.{receptacle}.thunderbolt")).upper()
+
+
+@dataclass(frozen=True)
+class Cable:
+    """One Thunderbolt cable: two ends of (machine, receptacle), its negotiated speed, and whether it is in."""
+
+    ends: tuple[tuple[str, int], tuple[str, int]]
+    speed_gbps: int = 80
+    present: bool = True
+
+
+@dataclass(frozen=True)
+class Rack:
+    """All Macs and cables; read afresh from `rack.json` for each command."""
+
+    machines: dict[str, Machine]
+    cables: tuple[Cable, ...]
+
+    def across(self, name: str, receptacle: int) -> tuple[Machine, int, Cable] | None:
+        """The machine, its receptacle and the cable at the other side of a port, if a cable is in."""
+        for cable in self.cables:
+            if not cable.present:
+                continue
+            for here, there in (cable.ends, cable.ends[::-1]):
+                if here == (name, receptacle):
+                    return self.machines[there[0]], there[1], cable
+        return None
+
+
+@dataclass(frozen=True)
+class Boot:
+    """One start of macOS."""
+
+    session_uuid: str  # kern.bootsessionuuid, upper case
+    seconds: int  # kern.boottime
+    microseconds: int
+
+
+class Memory:
+    """What macOS remembers across reboots: a small JSON file per subject on the Mac's own disk."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def read(self, subject: str, default: Any) -> Any:
+        """The remembered value of a subject, or the default when nothing was ever written."""
+        try:
+            return json.loads((self.directory / f"{subject}.json").read_text())
+        except FileNotFoundError:
+            return default
+
+    def write(self, subject: str, value: Any) -> None:
+        """Remember a subject's value, atomically."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        new = self.directory / f".{subject}.new"
+        new.write_text(json.dumps(value, indent=1, sort_keys=True))
+        os.replace(new, self.directory / f"{subject}.json")
+
+
+class Network(Protocol):
+    """The Mac's interfaces as its kernel has them. Raises OSError with errno as the kernel would."""
+
+    def raise_port(self, interface: str) -> None:
+        """Bring an interface up; carrier settles about three seconds later."""
+        ...
+
+    def lower_port(self, interface: str) -> None:
+        """Bring an interface down."""
+        ...
+
+    def add_address(self, interface: str, address: str, prefix: int) -> None:
+        """Give an interface an IPv4 address."""
+        ...
+
+    def remove_address(self, interface: str, address: str) -> None:
+        """Take an IPv4 address away."""
+        ...
+
+    def addresses(self, interface: str) -> list[tuple[str, int]]:
+        """(IPv4 address, prefix length) in order of assignment."""
+        ...
+
+    def is_up(self, interface: str) -> bool:
+        """Whether it is administratively up."""
+        ...
+
+    def has_carrier(self, interface: str) -> bool:
+        """Whether a live cable answers at the other end, once settled."""
+        ...
+
+    def mac_address(self, interface: str) -> str:
+        """The hardware address, lower case with colons."""
+        ...
+
+
+@dataclass(frozen=True)
+class Call:
+    """One invocation of a command: its full argv, who called, and the caller's standard input."""
+
+    argv: list[str]
+    uid: int
+    stdin: BinaryIO
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_root(self) -> bool:
+        """Whether the caller is the superuser."""
+        return self.uid == 0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a command prints and its exit code."""
+
+    stdout: str = ""
+    stderr: str = ""
+    code: int = 0
+
+
+@dataclass
+class Mac:
+    """A running stand-in Mac as its commands see it."""
+
+    name: str
+    read_rack: Callable[[], Rack]
+    memory: Memory
+    network: Network
+    boot: Boot
+    launchd: Any  # tests.standin.launchd.Launchd
+    power: Callable[[str], None]  # "reboot" or "off"
+
+    @property
+    def machine(self) -> Machine:
+        """This Mac's hardware, read now."""
+        return self.read_rack().machines[self.name]
+
+
+Command = Callable[[Mac, Call], Reply | Awaitable[Reply]]
