@@ -3,6 +3,9 @@
 CidermillError
 ├── TransportRefused     the declared transport cannot be had on this machine
 ├── WeightsDamaged       files on disk are not the ones declared
+├── StartRefused         an agent does not start or admit a rank now
+├── RequestRefused       a client's request must not reach mlx-lm as it is
+├── UpstreamFailed       mlx-lm did not answer a request, or not whole
 └── AgentUnreachable     an agent did not answer, or not in the agreed shape
 
 Messages read: cannot do what, on which: seen, needed. Next step.
@@ -23,3 +26,20 @@ class WeightsDamaged(CidermillError):
 
 class AgentUnreachable(CidermillError):
     """An agent did not answer, or not in the agreed shape."""
+
+
+class StartRefused(CidermillError):
+    """An agent does not start or admit a rank now."""
+
+
+class RequestRefused(CidermillError):
+    """A client's request must not reach mlx-lm as it is; `parameter` names the field at fault."""
+
+    def __init__(self, text: str, parameter: str | None = None, status: int = 400) -> None:
+        super().__init__(text)
+        self.parameter = parameter
+        self.status = status
+
+
+class UpstreamFailed(CidermillError):
+    """mlx-lm did not answer a request, or not whole."""

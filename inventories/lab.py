@@ -1,0 +1,127 @@
+"""A lab of four Mac Studios, every pair joined by a Thunderbolt 5 cable: one field after another, this is the manual.
+
+    uv run pyinfra inventories/lab.py deploy.py --dry    # what would happen
+    uv run pyinfra inventories/lab.py deploy.py          # make it so; the second time nothing changes
+
+Copy this file, change the values, keep the shape. A mistake is told before the first connection, all of them at once.
+Fields marked (default) may be left out. `None` means: not managed, Cidermill neither checks nor changes it.
+"""
+
+from operations.inventory import declare, hosts
+from serving.cluster import Cluster
+
+cluster = declare(
+    Cluster,
+    # The lab's name. After a deploy, `.cidermill/lab.env` beside the README holds the address and the key for clients.
+    name="lab",
+    # The Macs. Each needs Remote Login on, your public key in the administrator's ~/.ssh/authorized_keys, and that
+    # administrator allowed to `sudo` without a password.
+    machines=[
+        {
+            # What you call it; lower case, digits and dashes.
+            "name": "studio-1",
+            # Its address on the management LAN (Ethernet), not on a Thunderbolt cable. IPv4, static or reserved.
+            "address": "192.168.1.11",
+            # (default) How to reach it: "ssh", or "local" for the Mac you are typing on.
+            "via": "ssh",
+            # The administrator to log in as; None takes what your ~/.ssh/config says.
+            "ssh_user": "admin",
+            # A private key file; None takes your SSH agent's and your usual ones.
+            "ssh_key": None,
+            # A known_hosts file of its own; None takes ~/.ssh/known_hosts.
+            "ssh_known_hosts_file": None,
+            # What the Mac must be found to be; None accepts any. A wrong address is noticed here.
+            "chip": "Apple M3 Ultra",
+            "memory_gb": 512,
+        },
+        {
+            "name": "studio-2",
+            "address": "192.168.1.12",
+            "ssh_user": "admin",
+            "chip": "Apple M3 Ultra",
+            "memory_gb": 512,
+        },
+        {
+            "name": "studio-3",
+            "address": "192.168.1.13",
+            "ssh_user": "admin",
+            "chip": "Apple M3 Ultra",
+            "memory_gb": 512,
+        },
+        {
+            "name": "studio-4",
+            "address": "192.168.1.14",
+            "ssh_user": "admin",
+            "chip": "Apple M3 Ultra",
+            "memory_gb": 512,
+        },
+    ],
+    # The Thunderbolt cables, one entry each. Which ports they are in is found by itself; on a Mac Studio leave the port
+    # next to Ethernet free. Six cables join four Macs pairwise: the full mesh that transport "jaccl" needs.
+    links=[
+        {"between": ["studio-1", "studio-2"]},
+        {"between": ["studio-1", "studio-3"]},
+        {"between": ["studio-1", "studio-4"]},
+        {"between": ["studio-2", "studio-3"]},
+        {"between": ["studio-2", "studio-4"]},
+        {"between": ["studio-3", "studio-4"]},
+    ],
+    thunderbolt={
+        # (default) RDMA must be switched on and active on every cable; None leaves it unchecked. Switching it on is a
+        # step for a person, in recoveryOS: the deploy says how for each Mac that lacks it.
+        "rdma": "required",
+        # (default) A slower cable is refused: one Thunderbolt 4 cable slows every token of the whole replica.
+        "minimum_speed_gbps": 80,
+        # (default) Where each cable's own /30 is taken from. It must not be in use anywhere else in your network.
+        "network": "10.213.0.0/24",
+    },
+    # What is served. mlx-lm's own format, in a directory on the machine you type on; it is sent to the Macs of the
+    # replica and checked there, byte for byte, whenever ranks start.
+    weights=[
+        {
+            # The name clients ask for.
+            "name": "qwen3-235b-instruct-8bit",
+            "path": "/Volumes/weights/Qwen3-235B-A22B-Instruct-2507-8bit",
+            # A question, and how its answer must begin, without any chance: a replica that says anything else is
+            # not taken for ready. Ask it once by `mlx_lm.generate --temp 0` and write down what it says.
+            "golden": {"question": "What is the capital of France? Answer with one word.", "answer": "Paris"},
+        }
+    ],
+    # Which Macs serve which weights together. Every replica is one copy; several replicas share the load and cover for
+    # each other.
+    replicas=[
+        {
+            "name": "a",
+            # In rank order. Rank 0, the first, is the one the gateway talks to. A Mac belongs to one replica at most.
+            "machines": ["studio-1", "studio-2", "studio-3", "studio-4"],
+            "weights": "qwen3-235b-instruct-8bit",
+            # "jaccl": RDMA, every Mac cabled to every other. "jaccl-ring": RDMA, each to its two neighbours.
+            # "ring": TCP over the cables, much slower. One Mac alone: leave it out. Nothing ever falls back to another.
+            "transport": "jaccl",
+            # "tensor": every layer split over all Macs, the faster one over RDMA. "pipeline": whole layers per Mac.
+            # One Mac alone: leave it out.
+            "sharding": "tensor",
+            # (default) The longest prompt and answer together, in tokens.
+            "context_tokens": 8192,
+            # (default) Requests served at once; more wait their turn.
+            "slots": 4,
+            # (default) How long the deploy waits for it to become ready, weights loaded and golden question answered.
+            "ready_within_seconds": 600,
+            # (default) How often in a row its ranks are started again before it asks for a person.
+            "restarts": 3,
+        }
+    ],
+    # The one door for clients: LiteLLM, on one of the Macs, at its management address.
+    gateway={"machine": "studio-1", "port": 4000},
+    # (default) macOS must be at least this; Macs of one replica must run the very same build. None: not checked.
+    macos={"at_least": "26.3"},
+    # (default) Python for the daemons: "managed" is fetched by uv and laid on the Macs; {"kind": "system", "path": ...}
+    # uses one that is there. Apple's own /usr/bin/python3 will not do.
+    python={"kind": "managed", "version": "3.12"},
+    # (default) The hidden account that the daemons run as.
+    account={"name": "_cidermill", "uid": 341},
+    # (default) TCP ports: the agent's (management address), the rank's (loopback), and the first of the transport's.
+    ports={"agent": 7440, "rank": 7441, "transport": 32323},
+)
+
+macs = hosts(cluster)

@@ -1,0 +1,36 @@
+"""Where everything of Cidermill lies on a Mac.
+
+/opt/cidermill/
+    environments/   locked Python environments, root-owned, one directory each, never changed once laid
+    software/       our own wheel, unpacked, likewise
+    releases/       per daemon: links to an environment and to software, and its configuration
+    weights/        one directory per manifest
+    secrets/        0600, the service account's
+    state/          what the agent writes: rank status, transport files
+/var/log/cidermill/ logs
+/var/run/           the links daemon's report; macOS empties it at every boot, so it is never stale
+"""
+
+from __future__ import annotations
+
+ROOT = "/opt/cidermill"
+ENVIRONMENTS = f"{ROOT}/environments"
+SOFTWARE = f"{ROOT}/software"
+RELEASES = f"{ROOT}/releases"
+WEIGHTS = f"{ROOT}/weights"
+SECRETS = f"{ROOT}/secrets"
+STATE = f"{ROOT}/state"
+LOGS = "/var/log/cidermill"
+LINKS_REPORT = "/var/run/cidermill-links.json"
+TOKEN = f"{SECRETS}/cluster.token"
+KEY = f"{SECRETS}/gateway.key"
+
+
+def directories(account: str) -> list[tuple[str, str, str, int]]:
+    """(path, owner, group, mode as its decimal digits) of every directory, parents first."""
+    ours = (ROOT, ENVIRONMENTS, SOFTWARE, RELEASES, WEIGHTS)
+    theirs = ((SECRETS, 700), (STATE, 755), (LOGS, 755))
+    return [
+        *((path, "root", "wheel", 755) for path in ours),
+        *((path, account, account, mode) for path, mode in theirs),
+    ]

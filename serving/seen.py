@@ -1,0 +1,91 @@
+"""What was read off a Mac, as the verdict wants it. Field names are those of the facts in `operations.facts`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from serving.cluster import Declared
+
+
+class Problem(Declared):
+    """A subject that could not be read: cannot tell is never good."""
+
+    problem: str
+
+
+class Mac(Declared):
+    """One Mac's identity: sw_vers, sysctl, uname."""
+
+    macos: str
+    build: str
+    model: str
+    chip: str
+    memory_bytes: int
+    boot_session: str
+    kernel: str
+    arch: str
+
+    @property
+    def memory_gb(self) -> int:
+        """Memory in GiB, as Apple's own names have it."""
+        return self.memory_bytes // 2**30
+
+
+class Peer(Declared):
+    """What a Thunderbolt port sees: a Mac (with a domain) or a dock (without); depth 1 is directly at the port."""
+
+    domain_uuid: str | None
+    model: str
+    rdma: bool
+    depth: int
+
+
+class Port(Declared):
+    """One Thunderbolt receptacle of this Mac."""
+
+    receptacle: int
+    interface: str | None
+    domain_uuid: str
+    speed: str
+    """As macOS words it: `80 Gb/s` with a link, `Up to 120 Gb/s` without."""
+    peers: Annotated[tuple[Peer, ...], Field(strict=False)]
+
+    @property
+    def speed_gbps(self) -> int | None:
+        """The number in `speed`; None when there is none."""
+        numbers = [int(word) for word in self.speed.split() if word.isdigit()]
+        return numbers[0] if numbers else None
+
+
+class Rdma(Declared):
+    """The RDMA ladder: switched on, devices there, ports active."""
+
+    status: Literal["enabled", "disabled", "absent"]
+    devices: Annotated[tuple[str, ...], Field(strict=False)]
+    ports: dict[str, str]
+    problem: str | None = None
+
+
+class Interpreter(Declared):
+    """A Python that is already on the machine, by its own account."""
+
+    version: str
+    platform: str
+    libc: Annotated[tuple[str, str], Field(strict=False)] | None = None
+
+
+class Ports(Declared):
+    """All Thunderbolt ports of a Mac."""
+
+    ports: Annotated[tuple[Port, ...], Field(strict=False)]
+
+
+class Seen(Declared):
+    """Everything read off one Mac before anything on it is changed."""
+
+    mac: Mac | Problem
+    ports: Ports | Problem
+    rdma: Rdma | Problem
+    interpreter: Interpreter | Problem | None = None

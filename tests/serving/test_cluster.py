@@ -1,0 +1,97 @@
+import pytest
+from pydantic import ValidationError
+
+from serving.cluster import Cluster
+from tests.serving.declarations import bent, declared, faults
+
+REFUSED = {
+    "a name with a space": (bent(name="my lab"), {"name": "pattern"}),
+    "a field misspelt": (bent(machines__0__adress="10.0.0.1"), {"machines/0/adress": "Extra inputs"}),
+    "an address that is none": (bent(machines__1__address="m2.local"), {"machines/1/address": "m2.local"}),
+    "a number as text": (bent(replicas__0__slots="4"), {"replicas/0/slots": "valid integer"}),
+    "two machines of one name": (bent(machines__1__name="m1"), {"machines/1/name": "'m1' is declared twice"}),
+    "two machines at one address": (bent(machines__1__address="10.0.0.1"), {"machines/1/address": "declared twice"}),
+    "a link to nowhere": (bent(links__0__between=["m1", "m9"]), {"links/0/between": "no machine 'm9'"}),
+    "a link to itself": (bent(links__0__between=["m1", "m1"]), {"links/0/between": "linked to itself"}),
+    "a second cable": (bent(links__1__between=["m2", "m1"]), {"links/1/between": "would be a loop"}),
+    "no transport": (bent(replicas__0__transport=None), {"replicas/0/transport": "none is chosen for you"}),
+    "a transport for one": (bent(replicas__0__machines=["m1"]), {"replicas/0/transport": "needs no transport"}),
+    "unknown transport": (
+        bent(replicas__0__transport="any"),
+        {"replicas/0/transport": "'jaccl', 'jaccl-ring' or 'ring'"},
+    ),
+    "unknown weights": (bent(replicas__0__weights="v"), {"replicas/0/weights": "no weights 'v'"}),
+    "a machine twice": (bent(replicas__1__machines=["m2", "m3"]), {"replicas/1/machines": "belongs to replica 'a'"}),
+    "gateway nowhere": (bent(gateway__machine="m9"), {"gateway/machine": "no machine 'm9'"}),
+    "ports that meet": (bent(gateway__port=7440), {"gateway/port": "the agent port as well"}),
+    "too few addresses": (bent(thunderbolt__network="10.9.0.0/29"), {"thunderbolt/network": "holds 2 cables; 6"}),
+    "addresses in use": (bent(thunderbolt__network="10.0.0.0/24"), {"thunderbolt/network": "management address"}),
+}
+
+
+@pytest.mark.parametrize(("data", "expected"), REFUSED.values(), ids=REFUSED)
+def test_a_fault_is_told_with_its_path(data, expected):
+    told = faults(data)
+
+    for path, words in expected.items():
+        assert words in told[path]
+
+
+def test_all_faults_are_told_at_once_those_of_one_field_and_those_between_fields():
+    data = bent(
+        machines__3__address="nowhere", links__0__between=["m1", "m9"], replicas__0__weights="v", gateway__port=0
+    )
+
+    assert set(faults(data)) == {
+        "machines/3/address",
+        "links/0/between",
+        "replicas/0/weights",
+        "replicas/0/machines",
+        "gateway/port",
+    }
+
+
+def test_a_machine_with_a_fault_of_its_own_still_counts_as_declared():
+    assert set(faults(bent(machines__0__address="nowhere"))) == {"machines/0/address"}
+
+
+def test_jaccl_needs_every_pair_cabled():
+    data = bent(
+        replicas=[
+            {
+                "name": "a",
+                "machines": ["m1", "m2", "m3", "m4"],
+                "weights": "w",
+                "transport": "jaccl",
+                "sharding": "tensor",
+            }
+        ]
+    )
+    data["links"] = data["links"][:-1]
+
+    assert faults(data) == {
+        "replicas/0/machines": "'m3' has no link to 'm4', which transport 'jaccl' needs. "
+        "Add the cable to links=, or change the machines"
+    }
+
+
+def test_a_ring_needs_its_neighbours_cabled_in_the_order_of_its_ranks():
+    ring = {"name": "a", "weights": "w", "transport": "ring", "sharding": "pipeline"}
+    square = [{"between": pair} for pair in (["m1", "m2"], ["m2", "m3"], ["m3", "m4"], ["m4", "m1"])]
+    around = bent(replicas=[ring | {"machines": ["m1", "m2", "m3", "m4"]}], links=square)
+    across = bent(replicas=[ring | {"machines": ["m1", "m3", "m2", "m4"]}], links=square)
+
+    assert faults(around) == {}
+    assert "'m1' has no link to 'm3'" in faults(across)["replicas/0/machines"]
+    assert "'m2' has no link to 'm4'" in faults(across)["replicas/0/machines"]
+
+
+def test_it_goes_through_json_unchanged():
+    cluster = declared()
+
+    assert Cluster.model_validate_json(cluster.model_dump_json()) == cluster
+
+
+def test_it_cannot_be_changed():
+    with pytest.raises(ValidationError, match="frozen"):
+        declared().name = "other"  # pyright: ignore[reportAttributeAccessIssue]

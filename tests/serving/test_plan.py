@@ -1,0 +1,89 @@
+import json
+
+import pytest
+
+from serving import layout
+from serving.configuration import AgentConfiguration, File, LinksConfiguration, Manifest
+from serving.plan import agent_release, contents, gateway_release, links_release, weights_directory
+from tests.serving.declarations import declared
+from tests.serving.labs import all_well, domain
+
+MANIFESTS = {"w": Manifest(files={"config.json": File(size=2, sha256="ab")}, digest="0123456789abcdef")}
+LINKS = contents("node-1111", "software-2222")
+
+
+def agent(machine: str, **changes: object) -> AgentConfiguration:
+    release = agent_release(declared(**changes), MANIFESTS, machine, LINKS)
+    return AgentConfiguration.model_validate_json(release.files["agent.json"])
+
+
+def test_the_same_inputs_give_the_same_name_and_other_inputs_another():
+    first, again = (agent_release(declared(), MANIFESTS, "m1", LINKS) for _ in range(2))
+    other = agent_release(declared(), MANIFESTS, "m1", contents("node-1111", "software-3333"))
+
+    assert first.path == again.path
+    assert first.path != other.path
+
+
+def test_a_change_to_one_replica_leaves_the_releases_of_the_other_as_they_are():
+    before = {m: agent_release(declared(), MANIFESTS, m, LINKS).path for m in ("m1", "m2", "m3", "m4")}
+    after = {m: agent_release(declared(replicas__1__slots=8), MANIFESTS, m, LINKS).path for m in before}
+
+    assert [before[m] == after[m] for m in before] == [True, True, False, False]
+
+
+def test_an_agent_is_told_its_rank_and_its_fellows():
+    replica = agent("m2").replica
+
+    assert replica is not None
+    assert replica.rank == 1
+    assert [(member.machine, member.address) for member in replica.members] == [("m1", "10.0.0.1"), ("m2", "10.0.0.2")]
+    assert replica.ring == (("10.213.0.1:32323",), ("10.213.0.2:32324",))
+    assert replica.weights_directory == "/opt/cidermill/weights/w-0123456789ab"
+
+
+def test_jaccl_gets_a_coordinator_on_the_management_lan_and_no_ring():
+    replica = agent("m2", replicas__0__transport="jaccl").replica
+
+    assert replica is not None
+    assert replica.coordinator == "10.0.0.1:32323"
+    assert replica.ring == ()
+
+
+def test_a_machine_in_no_replica_has_an_agent_that_keeps_no_rank():
+    assert agent("m4", replicas=[declared().replicas[0].model_dump()]).replica is None
+
+
+def test_links_are_told_by_the_domain_of_the_port_the_cable_was_found_in():
+    release = links_release(declared(), all_well(), "m2", LINKS)
+    configuration = LinksConfiguration.model_validate_json(release.files["links.json"])
+
+    assert [(c.peer, c.domain_uuid, c.address, c.peer_address) for c in configuration.cables] == [
+        ("m1", domain("m2", "m1"), "10.213.0.2", "10.213.0.1"),
+        ("m3", domain("m2", "m3"), "10.213.0.13", "10.213.0.14"),
+        ("m4", domain("m2", "m4"), "10.213.0.17", "10.213.0.18"),
+    ]
+
+
+@pytest.mark.parametrize("proven", [set(), {"b"}, {"a", "b"}])
+def test_the_gateway_lists_the_proven_replicas_and_no_others(proven: set[str]):
+    litellm = json.loads(gateway_release(declared(), proven, LINKS).files["litellm.yaml"])
+
+    assert {deployment["model_info"]["id"] for deployment in litellm["model_list"]} == proven
+
+
+def test_other_weights_lie_in_another_directory():
+    new = MANIFESTS["w"].model_copy(update={"digest": "fedcba9876543210"})
+
+    assert weights_directory("w", new) != weights_directory("w", MANIFESTS["w"])
+
+
+def test_only_the_service_account_can_write_where_it_must_and_nobody_else_reads_its_secrets():
+    modes = {path: (owner, mode) for path, owner, _, mode in layout.directories("_cidermill")}
+
+    assert modes[layout.SECRETS] == ("_cidermill", 700)
+    assert {path for path, (owner, _) in modes.items() if owner == "_cidermill"} == {
+        layout.SECRETS,
+        layout.STATE,
+        layout.LOGS,
+    }

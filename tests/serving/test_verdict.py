@@ -1,0 +1,151 @@
+import pytest
+
+from serving.seen import Problem, Seen
+from serving.verdict import Finding, findings
+from tests.serving.declarations import declared
+from tests.serving.labs import all_well, changed, port
+
+
+def verdict(cluster=None, **unwell: Seen) -> list[Finding]:
+    return findings(cluster or declared(), {**all_well(), **unwell})
+
+
+def well(name: str) -> Seen:
+    return all_well()[name]
+
+
+def test_a_lab_as_declared_has_no_findings():
+    assert verdict() == []
+
+
+def test_an_old_macos_is_named_with_what_is_needed_and_the_rest_is_not_blamed_on_rdma():
+    old = changed(
+        changed(well("m3"), "mac", macos="26.1", build="25B78"), "rdma", status="absent", devices=(), ports={}
+    )
+
+    told = verdict(m3=old)
+
+    assert [(f.machine, f.check, f.seen) for f in told] == [
+        ("m3", "macOS", "26.1 (25B78)"),
+        ("m3", "macOS build", "26.1 (25B78)"),
+    ]
+    assert told[0].needed == "26.3 or newer"
+
+
+def test_a_point_release_is_not_older_than_its_minor():
+    newer = {name: changed(seen, "mac", macos="26.3.1") for name, seen in all_well().items()}
+
+    assert findings(declared(), newer) == []
+
+
+@pytest.mark.parametrize("version", ["", "macOS", "26.x", "26..3"])
+def test_a_version_that_is_none_never_passes(version):
+    assert any(f.check == "macOS" for f in verdict(m1=changed(well("m1"), "mac", macos=version)))
+
+
+def test_rdma_off_tells_the_recovery_steps_and_is_blamed_on_that_machine_alone():
+    off = changed(well("m2"), "rdma", status="disabled", devices=(), ports={})
+    down = changed(
+        well("m1"), "rdma", ports={"rdma_en4": "PORT_DOWN", "rdma_en5": "PORT_ACTIVE", "rdma_en6": "PORT_ACTIVE"}
+    )
+
+    told = verdict(m1=down, m2=off)
+
+    assert [(f.machine, f.check) for f in told] == [("m2", "RDMA")]
+    assert "rdma_ctl enable" in told[0].remedy
+    assert "start-up options" in told[0].remedy
+
+
+def test_a_port_that_is_down_with_rdma_on_at_both_ends_is_told():
+    down = changed(
+        well("m1"), "rdma", ports={"rdma_en4": "PORT_DOWN", "rdma_en5": "PORT_ACTIVE", "rdma_en6": "PORT_ACTIVE"}
+    )
+
+    told = verdict(m1=down)
+
+    assert [(f.machine, f.check, f.seen) for f in told] == [("m1", "RDMA towards m2", "rdma_en4 is PORT_DOWN")]
+
+
+def test_a_wedged_driver_is_told():
+    told = verdict(m4=changed(well("m4"), "rdma", problem="ibv_devinfo did not answer within 10 s"))
+
+    assert [(f.machine, f.seen) for f in told] == [("m4", "ibv_devinfo did not answer within 10 s")]
+
+
+def test_a_missing_cable_is_told_at_both_ends():
+    without = [
+        changed(well(n), "ports", ports=tuple(p for p in well(n).ports.ports if p.domain_uuid != f"DOMAIN-{n}-{o}"))
+        for n, o in (("m1", "m2"), ("m2", "m1"))
+    ]
+
+    told = verdict(m1=without[0], m2=without[1])
+
+    assert [(f.machine, f.check) for f in told] == [("m1", "cable to m2"), ("m2", "cable to m1")]
+
+
+def test_a_slow_cable_is_told_with_its_receptacle():
+    slow = changed(well("m1"), "ports", ports=(port("m1", "m2", 3, "40 Gb/s"), *well("m1").ports.ports[1:]))
+
+    told = verdict(m1=slow)
+
+    assert [(f.machine, f.check, f.seen, f.needed) for f in told] == [
+        ("m1", "cable to m2", "40 Gb/s in receptacle 3", "80 Gb/s")
+    ]
+
+
+def test_a_peer_behind_a_dock_is_not_a_cable():
+    nested = well("m1").ports.ports[0].peers[0].model_copy(update={"depth": 2})
+    behind = well("m1").ports.ports[0].model_copy(update={"peers": (nested,)})
+
+    told = verdict(m1=changed(well("m1"), "ports", ports=(behind, *well("m1").ports.ports[1:])))
+
+    assert [(f.machine, f.check) for f in told] == [("m1", "cable to m2")]
+
+
+def test_an_m4_mini_is_refused_for_its_thunderbolt_4():
+    told = verdict(m2=changed(well("m2"), "mac", chip="Apple M4", model="Mac16,10"))
+
+    assert [(f.machine, f.check) for f in told] == [("m2", "Thunderbolt")]
+    assert "Thunderbolt 4" in told[0].seen
+
+
+def test_a_chip_nobody_knows_must_prove_itself_by_a_port():
+    unknown = changed(well("m2"), "mac", chip="Apple M9")
+    slow_ports = tuple(p.model_copy(update={"speed": "Up to 40 Gb/s"}) for p in unknown.ports.ports)
+
+    assert verdict(m2=unknown) == []
+    assert any("M9" in f.seen for f in verdict(m2=changed(unknown, "ports", ports=slow_ports)))
+
+
+def test_mixed_builds_in_one_replica_are_refused_on_the_older_machine():
+    told = verdict(m2=changed(well("m2"), "mac", macos="26.4", build="25E200"))
+
+    assert [(f.machine, f.check) for f in told] == [("m1", "macOS build")]
+
+
+def test_other_memory_than_declared_is_told():
+    cluster = declared(machines__0__memory_gb=256)
+
+    assert [(f.machine, f.check, f.seen) for f in verdict(cluster)] == [("m1", "memory", "512 GB")]
+
+
+@pytest.mark.parametrize("subject", ["mac", "ports", "rdma"])
+def test_what_could_not_be_read_is_never_good(subject):
+    told = verdict(m3=well("m3").model_copy(update={subject: Problem(problem="printed nothing")}))
+
+    assert [(f.machine, f.seen) for f in told] == [("m3", "cannot tell: printed nothing")]
+
+
+def test_a_machine_without_links_needs_neither_cables_nor_rdma():
+    alone = {"name": "c", "machines": ["m1"], "weights": "w"}
+    cluster = declared(replicas=[alone], links=[], machines=[{"name": "m1", "address": "10.0.0.1"}])
+    bare = changed(well("m1"), "rdma", status="disabled", devices=(), ports={})
+
+    assert findings(cluster, {"m1": bare}) == []
+
+
+def test_a_system_python_that_is_too_old_is_refused():
+    cluster = declared(python={"kind": "system", "path": "/usr/local/bin/python3"})
+    old = well("m1").model_copy(update={"interpreter": well("m1").interpreter.model_copy(update={"version": "3.9.6"})})
+
+    assert [(f.machine, f.check, f.seen) for f in verdict(cluster, m1=old)] == [("m1", "Python", "3.9.6")]
