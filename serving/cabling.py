@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from serving.cluster import Cluster, Link
-from serving.seen import Port, Ports, Seen
+from serving.seen import Port, Problem, Seen
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Cable:
 
 def cables(cluster: Cluster, seen: Mapping[str, Seen]) -> list[Cable]:
     """Every declared link with the ports it is in, in the order of the declaration."""
-    ports = {name: looked.ports.ports if isinstance(looked.ports, Ports) else () for name, looked in seen.items()}
+    ports = {name: () if isinstance(looked.ports, Problem) else looked.ports for name, looked in seen.items()}
     return [
         Cable(link, _ends(ports.get(link.between[0], ()), ports.get(link.between[1], ()))) for link in cluster.links
     ]

@@ -204,7 +204,8 @@ def _fail(seen: Observation, reason: str, curable: bool) -> Decision:
         seen.course, state="failed" if curable and left else "broken", reason=reason, joining=False, since=seen.now
     )
     return Decision(
-        failed, tuple(Stop(rank) for rank, machine in enumerate(seen.machines) if machine is not None and _lives(machine))
+        failed,
+        tuple(Stop(rank) for rank, machine in enumerate(seen.machines) if machine is not None and _lives(machine)),
     )
 
 
@@ -244,9 +245,7 @@ def _warm(seen: Observation) -> Decision:
     golden, course = seen.golden, seen.course
     if golden is None or golden.generation != course.generation:
         if seen.now - course.since > seen.limits.warming:
-            return _fail(
-                seen, f"the golden answer did not come within {seen.limits.warming:g} seconds", curable=True
-            )
+            return _fail(seen, f"the golden answer did not come within {seen.limits.warming:g} seconds", curable=True)
         return Decision(course, (AskGolden(course.generation),))
     if golden.problem:
         return _fail(seen, golden.problem, curable=True)

@@ -36,7 +36,7 @@ class LinksConfiguration(Declared):
     machine: str
     cables: tuple[Cabled, ...]
     report: str
-    """Path of the JSON report it writes: see `serving.links.Report`."""
+    """Path of the JSON report it writes: see `serving.cable_report.CableReport`."""
 
 
 class File(Declared):

@@ -81,9 +81,7 @@ def _check(spec: RankSpec, status: StatusFile) -> Exit | None:
     from serving import rank_loop
 
     del rank_loop
-    status.report(
-        phase="checked", digest=replica.manifest.digest, mlx=version("mlx"), mlx_lm=version("mlx-lm")
-    )
+    status.report(phase="checked", digest=replica.manifest.digest, mlx=version("mlx"), mlx_lm=version("mlx-lm"))
     return None
 
 

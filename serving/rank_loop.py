@@ -6,6 +6,9 @@ loaded, all ranks take part), and end the process when the loop ends: mlx-lm its
 lets the others exit 0. Importing this module imports MLX, transformers and mlx-lm.
 """
 
+# mlx-lm carries no types, and its classes are found by name:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import importlib

@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from subprocess import PIPE, STDOUT, Popen
 
@@ -53,7 +54,7 @@ class RankProcess:
 
     def lives(self) -> bool:
         """Whether any rank process lives here, also one that an earlier agent started."""
-        if self._process is not None and self._process.poll() is None:
+        if self._child_lives():
             return True
         lock = self._lock()
         if lock is None:
@@ -69,7 +70,7 @@ class RankProcess:
         if self._generation == spec.generation and self._process is not None:
             return
         lock = self._lock()
-        if lock is None or self.lives_as_child():
+        if lock is None:
             raise StartRefused(
                 f"cannot start generation {spec.generation} on {spec.machine}: the rank before it has not ended."
             )
@@ -78,18 +79,13 @@ class RankProcess:
         finally:
             os.close(lock)
 
-    def lives_as_child(self) -> bool:
-        """Whether the rank that this very process started lives."""
-        return self._process is not None and self._process.poll() is None
-
     def let_in(self, generation: int) -> None:
         """Let the rank that has checked its weights join the others; a second time changes nothing."""
         process = self._process
         if process is None or process.stdin is None or generation != self._generation:
             raise StartRefused(f"cannot let generation {generation} in: generation {self._generation} is here.")
-        if not process.stdin.closed and process.poll() is None:
+        with suppress(BrokenPipeError, ValueError), process.stdin:  # it has ended; it was let in
             process.stdin.write(b"join\n")
-            process.stdin.close()
 
     def stop(self) -> asyncio.Task[None]:
         """Begin to end whatever rank lives; awaiting the result waits until it is gone."""
@@ -103,13 +99,13 @@ class RankProcess:
         living = self.lives()
         if self._process is None and not living:
             return None
-        ours = self._process is not None and (living == self.lives_as_child())
+        told = status.generation if status is not None else None
         return RankReport(
-            generation=self._generation if ours else status.generation if status is not None else None,
+            generation=told if self._process is None else self._generation,
             living=living,
             status=status,
             tick=read_ticks(self.tick_file),
-            exit_code=self._process.poll() if self._process is not None else None,
+            exit_code=None if self._process is None else self._process.poll(),
             killed=self._killed,
             last_words="" if living else self._last_words(),
         )
@@ -120,6 +116,9 @@ class RankProcess:
             shutil.copyfile(self._log, self._log.with_suffix(".log.1"))
             os.truncate(self._log, 0)
             self._log_start = 0
+
+    def _child_lives(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     def _lock(self) -> int | None:
         descriptor = os.open(self._state / "rank.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -159,11 +158,11 @@ class RankProcess:
             await _until(lambda: not self.lives(), self._grace)
 
     def _signal(self, number: signal.Signals) -> None:
-        if self.lives_as_child() and self._process is not None:
-            self._process.send_signal(number)
+        if self._process is not None:
+            self._process.send_signal(number)  # does nothing once it has ended
             return
         status = read_status(self.status_file)
-        # The lock is held, so whoever wrote the status lives and the pid is its own.
+        # While the lock is held, whoever wrote the status lives and the pid is its own.
         if status is not None and self.lives():
             os.kill(status.pid, number)
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
-
-from serving.cluster import Declared
+from pydantic import BaseModel, ConfigDict, Field
 
 
-class Problem(Declared):
+class Observed(BaseModel):
+    """The base of everything read: as strict as what is declared, but a fact may tell more than is asked for."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+
+class Problem(Observed):
     """A subject that could not be read: cannot tell is never good."""
 
     problem: str
 
 
-class Mac(Declared):
+class Mac(Observed):
     """One Mac's identity: sw_vers, sysctl, uname."""
 
     macos: str
@@ -33,7 +37,7 @@ class Mac(Declared):
         return self.memory_bytes // 2**30
 
 
-class Peer(Declared):
+class Peer(Observed):
     """What a Thunderbolt port sees: a Mac (with a domain) or a dock (without); depth 1 is directly at the port."""
 
     domain_uuid: str | None
@@ -42,7 +46,7 @@ class Peer(Declared):
     depth: int
 
 
-class Port(Declared):
+class Port(Observed):
     """One Thunderbolt receptacle of this Mac."""
 
     receptacle: int
@@ -59,7 +63,7 @@ class Port(Declared):
         return numbers[0] if numbers else None
 
 
-class Rdma(Declared):
+class Rdma(Observed):
     """The RDMA ladder: switched on, devices there, ports active."""
 
     status: Literal["enabled", "disabled", "absent"]
@@ -68,7 +72,7 @@ class Rdma(Declared):
     problem: str | None = None
 
 
-class Interpreter(Declared):
+class Interpreter(Observed):
     """A Python that is already on the machine, by its own account."""
 
     version: str
@@ -76,16 +80,10 @@ class Interpreter(Declared):
     libc: Annotated[tuple[str, str], Field(strict=False)] | None = None
 
 
-class Ports(Declared):
-    """All Thunderbolt ports of a Mac."""
-
-    ports: Annotated[tuple[Port, ...], Field(strict=False)]
-
-
-class Seen(Declared):
+class Seen(Observed):
     """Everything read off one Mac before anything on it is changed."""
 
     mac: Mac | Problem
-    ports: Ports | Problem
+    ports: Annotated[tuple[Port, ...], Field(strict=False)] | Problem
     rdma: Rdma | Problem
     interpreter: Interpreter | Problem | None = None

@@ -45,7 +45,7 @@ def device_matrix(transport: str, rank: int, members: Sequence[str], devices: Ma
     Raises TransportRefused when a peer this rank must reach has no device.
     """
     size = len(members)
-    needed = _peers(transport, rank, size)
+    needed = peers(transport, rank, size)
     missing = [members[peer] for peer in needed if members[peer] not in devices]
     if missing:
         raise TransportRefused(
@@ -67,11 +67,12 @@ def environment(transport: str, rank: int, file: str, coordinator: str | None) -
     return jaccl | ({"MLX_JACCL_RING": "1"} if transport == "jaccl-ring" else {})
 
 
-def _peers(transport: str, rank: int, size: int) -> set[int]:
+def peers(transport: str, rank: int, size: int) -> set[int]:
+    """The ranks that a rank sends to or receives from: all of a mesh, its neighbours in a ring."""
     everyone = set(range(size)) - {rank}
     return everyone if transport == "jaccl" else everyone & {(rank - 1) % size, (rank + 1) % size}
 
 
 def _placeholder(transport: str, i: int, j: int, size: int) -> str | None:
     # Never opened: a rank opens the devices of its own row. Only its shape is compared.
-    return "rdma_en0" if j in _peers(transport, i, size) else None
+    return "rdma_en0" if j in peers(transport, i, size) else None

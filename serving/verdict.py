@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from serving.cabling import Cable, cables
 from serving.cluster import Cluster
-from serving.seen import Interpreter, Mac, Port, Ports, Problem, Rdma, Seen
+from serving.seen import Interpreter, Mac, Port, Problem, Rdma, Seen
 
 THUNDERBOLT_4_CHIPS = frozenset({"Apple M4", "Apple M5"}) | {
     f"Apple M{generation}{grade}" for generation in (1, 2, 3) for grade in ("", " Pro", " Max", " Ultra")
@@ -40,6 +40,12 @@ class Finding:
 
 def findings(cluster: Cluster, seen: Mapping[str, Seen]) -> list[Finding]:
     """Every reason not to go on, machine by machine in the order of the declaration; none means go."""
+    unseen = [machine.name for machine in cluster.machines if machine.name not in seen]
+    if unseen:
+        return [
+            Finding(name, "connection", "it was not looked at", "a look at every machine", "Reach it, without --limit.")
+            for name in unseen
+        ]
     found = [
         *(finding for name, looked in seen.items() for finding in _machine(cluster, name, looked)),
         *_builds(cluster, seen),
@@ -58,7 +64,7 @@ def _machine(cluster: Cluster, name: str, seen: Seen) -> Iterator[Finding]:
             )
     if isinstance(seen.mac, Mac):
         yield from _identity(cluster, name, seen.mac)
-        if cluster.neighbours(name) and isinstance(seen.ports, Ports):
+        if cluster.neighbours(name) and not isinstance(seen.ports, Problem):
             yield from _thunderbolt5(name, seen.mac, seen.ports)
     if cluster.python.kind == "system":
         yield from _interpreter(name, cluster.python.path, seen.interpreter)
@@ -101,8 +107,8 @@ def _numbers(version: str) -> tuple[int, ...]:
     return numbers + (0,) * (3 - len(numbers))
 
 
-def _thunderbolt5(name: str, mac: Mac, ports: Ports) -> Iterator[Finding]:
-    fastest = max((port.speed_gbps or 0 for port in ports.ports), default=0)
+def _thunderbolt5(name: str, mac: Mac, ports: tuple[Port, ...]) -> Iterator[Finding]:
+    fastest = max((port.speed_gbps or 0 for port in ports), default=0)
     if mac.chip in THUNDERBOLT_4_CHIPS:
         seen = f"{mac.chip} ({mac.model}) has Thunderbolt 4, at most 40 Gb/s"
     elif fastest < 80:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from serving.seen import Interpreter, Mac, Peer, Port, Ports, Rdma, Seen
+from serving.seen import Interpreter, Mac, Peer, Port, Rdma, Seen
 from tests.serving.declarations import PAIRS
 
 MAC = {
@@ -35,7 +35,7 @@ def one_well(name: str) -> Seen:
     ports = tuple(port(name, peer, receptacle) for receptacle, peer in enumerate(peers, start=3))
     return Seen(
         mac=Mac(**MAC),
-        ports=Ports(ports=ports),
+        ports=ports,
         rdma=Rdma(
             status="enabled",
             devices=tuple(f"rdma_{p.interface}" for p in ports),
@@ -60,3 +60,8 @@ def port(name: str, peer: str, receptacle: int, speed: str = "80 Gb/s") -> Port:
 def changed(seen: Seen, subject: str, **fields: Any) -> Seen:
     """One subject of what was seen with some fields changed."""
     return seen.model_copy(update={subject: getattr(seen, subject).model_copy(update=fields)})
+
+
+def with_ports(seen: Seen, *ports: Port) -> Seen:
+    """What was seen, with other Thunderbolt ports."""
+    return seen.model_copy(update={"ports": ports})

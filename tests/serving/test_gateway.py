@@ -17,7 +17,8 @@ def test_litellm_takes_the_deployments_as_they_are(monkeypatch: pytest.MonkeyPat
     configuration = litellm_configuration(declared(), {"a", "b"})
     router = Router(model_list=configuration["model_list"], **configuration["router_settings"])
 
-    assert [(each["model_name"], each["model_info"]["id"]) for each in router.model_list] == [("w", "a"), ("w", "b")]
+    assert router.registry().names(team_id=None) == ["w", "w"]
+    assert all(router.registry().has_deployment(replica) for replica in ("a", "b"))
 
 
 def test_no_secret_is_written_into_the_configuration():

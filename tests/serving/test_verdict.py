@@ -3,7 +3,7 @@ import pytest
 from serving.seen import Problem, Seen
 from serving.verdict import Finding, findings
 from tests.serving.declarations import declared
-from tests.serving.labs import all_well, changed, port
+from tests.serving.labs import all_well, changed, domain, port, with_ports
 
 
 def verdict(cluster=None, **unwell: Seen) -> list[Finding]:
@@ -74,7 +74,7 @@ def test_a_wedged_driver_is_told():
 
 def test_a_missing_cable_is_told_at_both_ends():
     without = [
-        changed(well(n), "ports", ports=tuple(p for p in well(n).ports.ports if p.domain_uuid != f"DOMAIN-{n}-{o}"))
+        with_ports(well(n), *(p for p in well(n).ports if p.domain_uuid != domain(n, o)))
         for n, o in (("m1", "m2"), ("m2", "m1"))
     ]
 
@@ -84,7 +84,7 @@ def test_a_missing_cable_is_told_at_both_ends():
 
 
 def test_a_slow_cable_is_told_with_its_receptacle():
-    slow = changed(well("m1"), "ports", ports=(port("m1", "m2", 3, "40 Gb/s"), *well("m1").ports.ports[1:]))
+    slow = with_ports(well("m1"), port("m1", "m2", 3, "40 Gb/s"), *well("m1").ports[1:])
 
     told = verdict(m1=slow)
 
@@ -94,10 +94,10 @@ def test_a_slow_cable_is_told_with_its_receptacle():
 
 
 def test_a_peer_behind_a_dock_is_not_a_cable():
-    nested = well("m1").ports.ports[0].peers[0].model_copy(update={"depth": 2})
-    behind = well("m1").ports.ports[0].model_copy(update={"peers": (nested,)})
+    nested = well("m1").ports[0].peers[0].model_copy(update={"depth": 2})
+    behind = well("m1").ports[0].model_copy(update={"peers": (nested,)})
 
-    told = verdict(m1=changed(well("m1"), "ports", ports=(behind, *well("m1").ports.ports[1:])))
+    told = verdict(m1=with_ports(well("m1"), behind, *well("m1").ports[1:]))
 
     assert [(f.machine, f.check) for f in told] == [("m1", "cable to m2")]
 
@@ -111,10 +111,10 @@ def test_an_m4_mini_is_refused_for_its_thunderbolt_4():
 
 def test_a_chip_nobody_knows_must_prove_itself_by_a_port():
     unknown = changed(well("m2"), "mac", chip="Apple M9")
-    slow_ports = tuple(p.model_copy(update={"speed": "Up to 40 Gb/s"}) for p in unknown.ports.ports)
+    slow_ports = tuple(p.model_copy(update={"speed": "Up to 40 Gb/s"}) for p in unknown.ports)
 
     assert verdict(m2=unknown) == []
-    assert any("M9" in f.seen for f in verdict(m2=changed(unknown, "ports", ports=slow_ports)))
+    assert any("M9" in f.seen for f in verdict(m2=with_ports(unknown, *slow_ports)))
 
 
 def test_mixed_builds_in_one_replica_are_refused_on_the_older_machine():
@@ -149,3 +149,10 @@ def test_a_system_python_that_is_too_old_is_refused():
     old = well("m1").model_copy(update={"interpreter": well("m1").interpreter.model_copy(update={"version": "3.9.6"})})
 
     assert [(f.machine, f.check, f.seen) for f in verdict(cluster, m1=old)] == [("m1", "Python", "3.9.6")]
+
+
+def test_a_machine_that_was_not_looked_at_is_not_taken_for_good():
+    seen = all_well()
+    del seen["m3"]
+
+    assert [(f.machine, f.check) for f in findings(declared(), seen)] == [("m3", "connection")]

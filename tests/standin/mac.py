@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -75,6 +76,13 @@ class Boot:
     session_uuid: str  # kern.bootsessionuuid, upper case
     seconds: int  # kern.boottime
     microseconds: int
+
+
+class Ending(IntEnum):
+    """How macOS ends when it is asked to: the exit code of its resident process, read by the hardware."""
+
+    OFF = 0
+    REBOOT = 64
 
 
 class Memory:

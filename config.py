@@ -1,0 +1,9 @@
+"""pyinfra's own settings, read before the inventory."""
+
+from pyinfra import config
+
+config.REQUIRE_PYINFRA_VERSION = "~=3.10.0"
+# A fleet is only right when every host is.
+config.FAIL_PERCENT = 0
+# Everything Cidermill changes on a Mac belongs to root or to the service account.
+config.SUDO = True

@@ -1,0 +1,55 @@
+"""What the control machine keeps for itself: the cluster's secrets, and what a client on it needs. Not on any Mac.
+
+Both lie in `.cidermill/` beside the inventory's folder, readable by their owner alone and ignored by git.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pyinfra.context import host
+from pyinfra.api.command import FunctionCommand
+
+DIRECTORY = Path(".cidermill")
+
+
+def kept_secrets(cluster: str, names: Sequence[str]) -> dict[str, str]:
+    """The cluster's secrets by name; one that was never made is made now and kept. Deleting the file makes new ones."""
+    path = DIRECTORY / f"{cluster}.secrets.json"
+    kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    made = {name: secrets.token_urlsafe(32) for name in names if name not in kept}
+    if made:
+        _write(path, json.dumps(kept | made, indent=2) + "\n")
+    return {name: (kept | made)[name] for name in names}
+
+
+def client_file(cluster: str) -> Path:
+    """The file that a client's shell sources."""
+    return DIRECTORY / f"{cluster}.env"
+
+
+@operation
+def client_environment(cluster: str, *, variables: Mapping[str, str]):
+    """Write down for clients where the endpoint is and with which key, when it differs.
+
+    Example: control.client_environment("lab", variables={"OPENAI_BASE_URL": "http://192.168.1.11:4000/v1"})
+    """
+    path = client_file(cluster)
+    text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+    if path.exists() and path.read_text() == text:
+        host.noop(f"{path} says so already")
+        return
+    yield FunctionCommand(_write, (path, text), {})
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    new = path.with_name(f"{path.name}.new")
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+        stream.write(text)
+    new.replace(path)

@@ -1,0 +1,110 @@
+"""Environments, our own software and Pythons on a machine: sent whole, unpacked, tried, and only then in place.
+
+Trying means importing as root. That writes exactly the bytecode that will be used later, because the service account
+cannot write any, and it shows a wheel that does not load on this machine before anything depends on it.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+from pyinfra.context import host
+
+from operations.facts.environment import Releases
+from operations.laying import unpacked
+from operations.packaging import Package
+from operations.remote import Commands, known
+
+
+@operation
+def environment(
+    root: str, *, package: Package, python: str, imports: Sequence[str], versions: Mapping[str, str] | None = None
+) -> Commands:
+    """A virtual environment `<root>/<package name>` of the machine's `python`, holding the package and nothing else.
+
+    Every module in `imports` must load and every distribution in `versions` have that very version.
+
+    environment.environment(
+        name="Lay the node environment",
+        root="/opt/example/environments",
+        package=packaging.environment(project, group="node", target=target),
+        python="/usr/local/bin/python3",
+        imports=["mlx.core"],
+        versions={"mlx": "0.32.4"},
+    )
+    """
+    if _is_laid(root, package):
+        return
+    yield from unpacked(
+        f"{root}/{package.name}",
+        package=package,
+        receipt={"package": package.name, "python": python},
+        # The scripts that activate would name the directory by the name it has while it is prepared.
+        before=(f'{shlex.quote(python)} -m venv --without-pip "$new"; rm -f "$new"/bin/*ctivate*',),
+        into='$("$new"/bin/python -c "import sysconfig; print(sysconfig.get_path(\'purelib\'))")',
+        proof=(f'"$new"/bin/python -I -c {shlex.quote(_proof(imports, versions or {}))}',),
+    )
+
+
+@operation
+def software(root: str, *, package: Package, python: str, imports: Sequence[str]) -> Commands:
+    """A directory `<root>/<package name>` of modules for PYTHONPATH; `python` must be able to load all of `imports`.
+
+    environment.software(
+        name="Lay our software",
+        root="/opt/example/software",
+        package=packaging.software(project, package="serving"),
+        python="/opt/example/environments/node-1a2b/bin/python",
+        imports=["serving.agent"],
+    )
+    """
+    if _is_laid(root, package):
+        return
+    yield from unpacked(
+        f"{root}/{package.name}",
+        package=package,
+        receipt={"package": package.name},
+        before=(),
+        into=".",
+        proof=(f'PYTHONPATH="$new" {shlex.quote(python)} -c {shlex.quote(_proof(imports, {}))}',),
+    )
+
+
+@operation
+def interpreter(root: str, *, package: Package, version: str) -> Commands:
+    """A Python of our own in `<root>/<package name>`, whose `bin/python3` must be of that version.
+
+    environment.interpreter(
+        name="Lay Python", root="/opt/example/python", package=packaging.managed_python("3.12"), version="3.12"
+    )
+    """
+    if _is_laid(root, package):
+        return
+    seen = "import platform; v = platform.python_version(); raise SystemExit(not f'{v}.'.startswith("
+    yield from unpacked(
+        f"{root}/{package.name}",
+        package=package,
+        receipt={"package": package.name},
+        before=(),
+        into=".",
+        proof=(f'"$new"/bin/python3 -I -c {shlex.quote(f"{seen}{version + "."!r}) and v)")}',),
+    )
+
+
+def _is_laid(root: str, package: Package) -> bool:
+    laid = read(host, Releases, root=root)
+    if laid.get(package.name) is None:
+        return False
+    host.noop(f"{package.name} is laid")
+    return True
+
+
+def _proof(imports: Sequence[str], versions: Mapping[str, str]) -> str:
+    return (
+        "import importlib, importlib.metadata as metadata\n"
+        f"for name in {list(imports)!r}: importlib.import_module(name)\n"
+        f"for name, needed in {dict(versions)!r}.items():\n"
+        "    seen = metadata.version(name)\n"
+        "    if seen != needed: raise SystemExit(f'cannot use {name}: {seen} arrived, needed {needed}.')\n"
+    )

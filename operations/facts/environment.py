@@ -1,0 +1,88 @@
+"""The Python of a machine, and the immutable directories laid on it.
+
+An interpreter is asked itself, because what its file is called proves nothing. A laid directory carries its own
+receipt, written before it got its final name, so one without a receipt was never finished by us.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any, TypedDict
+
+from pyinfra.api.exceptions import FactProcessError
+from pyinfra.api.facts import FactBase
+
+from operations.facts.reading import answers, asking, bounded, understood
+
+RECEIPT = ".receipt.json"
+_ASK = (
+    "import json, platform, sysconfig; print(json.dumps({"
+    "'version': platform.python_version(),"
+    " 'platform': sysconfig.get_platform().replace('universal2', platform.machine()),"
+    " 'libc': list(platform.libc_ver())}))"
+)
+
+
+class InterpreterValues(TypedDict):
+    """An interpreter in its own words; `libc` is name and version, two empty strings on macOS.
+
+    Of a universal build, `platform` names the architecture it runs as.
+    """
+
+    version: str
+    platform: str
+    libc: list[str]
+
+
+class Interpreter(FactBase[InterpreterValues | None]):
+    """Version and platform of the Python at a path; None only when the machine could not be asked at all."""
+
+    def command(self, path: str) -> str:
+        """One command, run by that very Python without any site packages."""
+        self.path = path
+        return asking(python=bounded(20, path, "-I", "-S", "-c", _ASK))
+
+    def process(self, output: list[str]) -> InterpreterValues:
+        """Raises FactProcessError when there is no Python at the path, or it is broken."""
+        answer = understood(answers(output)["python"], f"what Python {self.path} is")
+        try:
+            values = json.loads(answer.text)
+        except ValueError as error:
+            raise FactProcessError(f"cannot tell what Python {self.path} is: it printed {answer.text!r}") from error
+        return InterpreterValues(version=values["version"], platform=values["platform"], libc=values["libc"])
+
+
+class Releases(FactBase[dict[str, dict[str, Any] | None] | None]):
+    """The directories laid under a root and their receipts, None for one without; {} when the root is absent.
+
+    None instead of a dict only when the machine could not be asked at all.
+    """
+
+    def command(self, root: str) -> str:
+        """One command for all directories and receipts."""
+        self.root = root
+        each = (
+            f'for directory in {shlex.quote(root)}/*/; do if [ -d "$directory" ]; then '
+            f'echo "directory $directory"; cat "$directory{RECEIPT}" 2>/dev/null; echo; fi; done; true'
+        )
+        return asking(laid=each)
+
+    def process(self, output: list[str]) -> dict[str, dict[str, Any] | None]:
+        """Raises FactProcessError for a receipt that is not JSON."""
+        laid: dict[str, dict[str, Any] | None] = {}
+        name = ""
+        for line in understood(answers(output)["laid"], f"what is laid in {self.root}").lines:
+            word, _, rest = line.partition(" ")
+            if word == "directory":
+                name = rest.rstrip("/").rpartition("/")[2]
+                laid[name] = None
+            elif line.startswith("{"):
+                laid[name] = self._receipt(name, line)
+        return laid
+
+    def _receipt(self, name: str, line: str) -> dict[str, Any]:
+        try:
+            return json.loads(line)
+        except ValueError as error:
+            raise FactProcessError(f"cannot tell what {self.root}/{name} is: its receipt reads {line!r}") from error

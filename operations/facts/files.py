@@ -1,0 +1,90 @@
+"""Files, directories and links at given paths, many in one read.
+
+Speaks to BSD and GNU stat alike, GNU first: GNU's `-f` means something else and prints half an answer, while BSD's
+stat refuses `-c` without printing anything.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import Literal, TypedDict
+
+from pyinfra.api.exceptions import FactProcessError
+from pyinfra.api.facts import FactBase
+
+from operations.facts.reading import answers, asking, understood
+
+_SMALL_BYTES = 1 << 20
+_KINDS: dict[str, Literal["file", "directory", "link", "other"]] = {
+    "file": "file",
+    "directory": "directory",
+    "link": "link",
+    "other": "other",
+}
+_EACH = f"""
+for path in "$@"; do
+  if [ -L "$path" ]; then kind=link
+  elif [ -d "$path" ]; then kind=directory
+  elif [ -f "$path" ]; then kind=file
+  elif [ -e "$path" ]; then kind=other
+  else continue; fi
+  printf 'path %s\\n' "$path"
+  stat -c "$kind %U %G %a" "$path" 2>/dev/null || stat -f "$kind %Su %Sg %Mp%Lp" "$path"
+  if [ $kind = link ]; then printf 'target %s\\n' "$(readlink "$path")"; fi
+  if [ $kind = file ] && [ "$(wc -c <"$path")" -le {_SMALL_BYTES} ]; then shasum -a 256 <"$path"; fi
+done
+"""
+
+
+class Entry(TypedDict):
+    """What is at a path. `mode` is octal text such as "755"; `sha256` is told of files up to 1 MiB only."""
+
+    kind: Literal["file", "directory", "link", "other"]
+    owner: str
+    group: str
+    mode: str
+    target: str | None
+    sha256: str | None
+
+
+class Tree(FactBase[dict[str, Entry] | None]):
+    """What is at each of many paths; a path where nothing is has no entry.
+
+    None only when the machine could not be asked at all. Links are not followed. Needs the right to read.
+    """
+
+    def command(self, paths: Sequence[str]) -> str:
+        """One command for all paths."""
+        return asking(tree=shlex.join(("/bin/sh", "-c", _EACH, "tree", *paths)))
+
+    def process(self, output: list[str]) -> dict[str, Entry]:
+        """Raises FactProcessError for an answer in neither stat's form."""
+        entries: dict[str, Entry] = {}
+        path = ""
+        for line in understood(answers(output)["tree"], "which files are there").lines:
+            word, _, rest = line.partition(" ")
+            if word == "path":
+                path = rest
+            elif word == "target":
+                entries[path]["target"] = rest
+            elif word in _KINDS:
+                entries[path] = _entry(word, rest)
+            elif len(word) == 64:
+                entries[path]["sha256"] = word
+        return entries
+
+
+def _entry(kind: str, rest: str) -> Entry:
+    words = rest.split()
+    if len(words) != 3:
+        raise FactProcessError(f"cannot tell who owns a {kind}: stat printed {rest!r}")
+    owner, group, mode = words
+    return {
+        "kind": _KINDS[kind],
+        "owner": owner,
+        "group": group,
+        "mode": mode.lstrip("0") or "0",
+        "target": None,
+        "sha256": None,
+    }

@@ -1,0 +1,96 @@
+"""Our LaunchDaemons: the plists on disk, the jobs launchd has loaded, and what was disabled.
+
+Relies on `launchctl list` (as root: the system domain), `launchctl print system/LABEL` (not an API, says Apple: only
+lines with exactly one tab are the job's own, deeper ones repeat the same keys) and `launchctl print-disabled system`.
+Checked against output of macOS 26.5.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TypedDict
+
+from pyinfra.api.exceptions import FactProcessError
+from pyinfra.api.facts import FactBase
+
+from operations.facts.reading import Answer, answers, asking, understood
+
+DIRECTORY = "/Library/LaunchDaemons"
+_OWN_LINE = re.compile(r"\t([a-z][a-z ]*) = (.*)")
+_DISABLED = re.compile(r'\s*"([^"]+)" => (?:disabled|true)$')
+
+
+class Daemon(TypedDict):
+    """One label. `state` is launchd's word, "not loaded" when it has none; `last_exit` is "" when never told."""
+
+    plist_sha256: str | None
+    loaded: bool
+    pid: int | None
+    state: str
+    last_exit: str
+    disabled: bool
+
+
+class LaunchDaemons(FactBase[dict[str, Daemon] | None]):
+    """Every daemon whose label begins with a prefix, on disk or loaded, by label. Needs root.
+
+    None only when the machine could not be asked at all.
+    """
+
+    def command(self, prefix: str) -> str:
+        """One command for files, jobs and overrides."""
+        self.prefix = prefix
+        labels = f"launchctl list | awk -v prefix={shlex.quote(prefix)} 'index($3, prefix) == 1 {{ print $3 }}'"
+        jobs = f'for label in $({labels}); do echo "job $label"; launchctl print "system/$label" || true; done'
+        plists = f"{DIRECTORY}/{shlex.quote(prefix)}*.plist"
+        return asking(
+            user="id -u",
+            plists=f'for plist in {plists}; do if [ -e "$plist" ]; then shasum -a 256 "$plist"; fi; done',
+            jobs=jobs,
+            disabled="launchctl print-disabled system",
+        )
+
+    def process(self, output: list[str]) -> dict[str, Daemon]:
+        """Raises FactProcessError when not asked as root: then launchd would tell of another domain."""
+        found = answers(output)
+        if found["user"].text != "0":
+            raise FactProcessError("cannot tell which daemons are loaded: asked as an ordinary user, needs root")
+        digests = _digests(understood(found["plists"], "which daemons are on disk"))
+        jobs = _jobs(understood(found["jobs"], "which daemons are loaded"))
+        disabled = _disabled(understood(found["disabled"], "which daemons are disabled"))
+        labels = digests.keys() | jobs.keys() | {label for label in disabled if label.startswith(self.prefix)}
+        return {
+            label: {
+                "plist_sha256": digests.get(label),
+                "loaded": label in jobs,
+                "pid": int(pid) if (pid := jobs.get(label, {}).get("pid")) else None,
+                "state": jobs.get(label, {}).get("state", "not loaded"),
+                "last_exit": jobs.get(label, {}).get("last exit code", ""),
+                "disabled": label in disabled,
+            }
+            for label in sorted(labels)
+        }
+
+
+def _digests(answer: Answer) -> dict[str, str]:
+    lines = (line.split(maxsplit=1) for line in answer.lines if line.strip())
+    return {path.rpartition("/")[2].removesuffix(".plist"): digest for digest, path in lines}
+
+
+def _jobs(answer: Answer) -> dict[str, dict[str, str]]:
+    jobs: dict[str, dict[str, str]] = {}
+    label = ""
+    for line in answer.lines:
+        word, _, rest = line.partition(" ")
+        if word == "job":
+            label = rest
+        elif line.startswith(f"system/{label} = {{"):
+            jobs[label] = {}
+        elif label in jobs and (own := _OWN_LINE.fullmatch(line)):
+            jobs[label].setdefault(own[1], own[2])
+    return jobs
+
+
+def _disabled(answer: Answer) -> set[str]:
+    return {found[1] for line in answer.lines if (found := _DISABLED.match(line))}

@@ -1,0 +1,117 @@
+"""LaunchDaemons: what launchd runs is what is declared.
+
+launchd reads a plist only when the job is bootstrapped, and `bootout` returns before the job is gone. So a plist on
+disk is replaced only between the two, while nothing of that label is loaded: what is loaded was loaded from what is on
+disk, also after a run that was cut off anywhere. A bootstrap soon after a bootout may fail with 5 for a while.
+Checked against launchctl of macOS 26.5.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import plistlib
+import shlex
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from pyinfra.context import host
+from pyinfra.api.command import StringCommand
+from pyinfra.api.exceptions import OperationValueError
+
+from operations.facts.launchd import DIRECTORY, Daemon, LaunchDaemons
+from operations.remote import Commands, known
+
+_NOTHING = Daemon(plist_sha256=None, loaded=False, pid=None, state="not loaded", last_exit="", disabled=False)
+
+# launchd sends SIGTERM, waits for the job's own exit timeout, then SIGKILL. An exit timeout of 0 means no SIGKILL.
+_UNLOADED = """
+limit=$(launchctl print "system/$label" 2>/dev/null | awk '/^\\texit timeout = / { print $4 }')
+if [ "${limit:-5}" = 0 ]; then limit=600; fi
+launchctl bootout "system/$label" 2>/dev/null || true
+tries=0
+while launchctl print "system/$label" >/dev/null 2>&1; do
+  tries=$((tries + 1))
+  if [ $tries -gt $((5 * (${limit:-5} + 10))) ]; then
+    echo "cannot unload $label: it is still there $((${limit:-5} + 10)) s after bootout. Restart the Mac." >&2
+    exit 1
+  fi
+  sleep 0.2
+done
+"""
+_LOADED = """
+launchctl enable "system/$label"
+tries=0
+until said=$(launchctl bootstrap system "$plist" 2>&1); do
+  code=$?
+  tries=$((tries + 1))
+  if [ $code -ne 5 ] || [ $tries -ge 15 ]; then
+    echo "cannot load $label: launchctl ended with $code and said: $said" >&2
+    exit 1
+  fi
+  if launchctl print "system/$label" >/dev/null 2>&1; then break; fi
+  sleep 1
+done
+launchctl print "system/$label" >/dev/null
+"""
+
+
+@operation
+def daemon(label: str, *, plist: Mapping[str, Any], loaded: bool = True) -> Commands:
+    """A LaunchDaemon with this plist, loaded, or there but disabled and not loaded.
+
+    launchd.daemon(
+        name="Load the agent",
+        label="dev.example.agent",
+        plist={"Label": "dev.example.agent", "ProgramArguments": ["/opt/example/agent"], "KeepAlive": True},
+    )
+    """
+    if plist.get("Label") != label:
+        raise OperationValueError(f"cannot load {label}: its plist is labelled {plist.get('Label')!r}.")
+    text = plistlib.dumps(dict(plist), sort_keys=True).decode()
+    seen = read(host, LaunchDaemons, prefix=label).get(label, _NOTHING)
+    same = seen["plist_sha256"] == hashlib.sha256(text.encode()).hexdigest()
+    if same and (seen["loaded"], seen["disabled"]) == (loaded, not loaded):
+        host.noop(f"{label} is {'loaded' if loaded else 'disabled'} with this plist")
+        return
+    if not same:
+        yield StringCommand(f"umask 022; cat > {shlex.quote(_staged(label))}", _stdin=text)
+    yield _script(label, _steps(same=same, unload=seen["loaded"] and not (same and loaded), load=loaded))
+
+
+@operation
+def undeclared(prefix: str, *, declared: Collection[str]) -> Commands:
+    """No daemon whose label begins with `prefix` but the declared ones: others are unloaded and their plists removed.
+
+    launchd.undeclared(name="Remove daemons no longer declared", prefix="dev.example.", declared={"dev.example.agent"})
+    """
+    seen = read(host, LaunchDaemons, prefix=prefix)
+    present = {label for label, daemon in seen.items() if daemon["loaded"] or daemon["plist_sha256"]}
+    if present <= set(declared):
+        host.noop(f"every daemon under {prefix} is declared")
+    for label in sorted(present - set(declared)):
+        yield _script(label, f'{_UNLOADED}\nrm -f "$plist"')
+
+
+def _steps(*, same: bool, unload: bool, load: bool) -> str:
+    placed = 'chown root:wheel "$staged"\nchmod 644 "$staged"\nmv -f "$staged" "$plist"'
+    return "\n".join(
+        (
+            _UNLOADED if unload else "",
+            "" if same else placed,
+            _LOADED if load else 'launchctl disable "system/$label"',
+        )
+    )
+
+
+def _script(label: str, steps: str) -> StringCommand:
+    names = f"label={shlex.quote(label)}\nplist={shlex.quote(_path(label))}\nstaged={shlex.quote(_staged(label))}"
+    return StringCommand(f"set -eu\n{names}\n{steps}")
+
+
+def _path(label: str) -> str:
+    return f"{DIRECTORY}/{label}.plist"
+
+
+def _staged(label: str) -> str:
+    # On the same volume, so that the move is atomic, and by its ending nothing that launchd would load at a start.
+    return f"{DIRECTORY}/.{label}.plist.new"

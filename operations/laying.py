@@ -1,0 +1,81 @@
+"""Laying a directory that never changes: prepared under another name, proven, and moved into place whole.
+
+Its receipt is written last before the move. So under the final name there is either nothing or all of it, and what is
+there can be believed from its receipt without reading the rest. Everything belongs to root and is open to read, so
+the service account can run it and cannot change it.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pyinfra.api.command import StringCommand
+from pyinfra.api.exceptions import OperationValueError
+
+from operations.archive import sha256_of
+from operations.facts.environment import RECEIPT
+from operations.packaging import Package
+from operations.remote import Commands, made, private_directory, sent
+
+
+def unpacked(
+    path: str, *, package: Package, receipt: Mapping[str, Any], into: str, before: Iterable[str], proof: Iterable[str]
+) -> Commands:
+    """Commands that send a package and lay it at `path`, unpacked in its subdirectory `into` ("." for itself).
+
+    `before` and `proof` are shell commands run as root before and after unpacking; `$new` is the directory while it
+    is being prepared. The package is made only when the commands are executed.
+    """
+    private = private_directory()
+    archive = f"{private}/{package.name}.tar.gz"
+    yield made(private)
+    yield sent(package.archive, archive)
+    checked = f"{sha256_of(package.archive())}  {archive}"
+    yield StringCommand(
+        _script(
+            path,
+            f"trap 'rm -rf {private} \"$new\"' EXIT",
+            f"echo {shlex.quote(checked)} | shasum -a 256 -c - >/dev/null",
+            *before,
+            f'mkdir -p "$new"/{into} && tar -x -z -o -f {archive} -C "$new"/{into}',
+            *proof,
+            *_finished(receipt),
+        )
+    )
+
+
+def composed(path: str, *, receipt: Mapping[str, Any], links: Mapping[str, str], files: Mapping[str, str]) -> Commands:
+    """Commands that lay a directory of symbolic links and text files at `path`."""
+    linked = (f'ln -s {shlex.quote(target)} "$new"/{shlex.quote(name)}' for name, target in links.items())
+    yield StringCommand(_script(path, *linked))
+    for name, text in files.items():
+        unfinished = shlex.quote(f"{path}.new/{name}")
+        yield StringCommand(f"umask 022; cat > {unfinished}", _stdin=_whole_lines(path, name, text))
+    yield StringCommand("set -eu; umask 022; " + _at(path) + "; " + "; ".join(_finished(receipt)))
+
+
+def _at(path: str) -> str:
+    return f'final={shlex.quote(path)}; new="$final".new'
+
+
+def _script(path: str, *steps: str) -> str:
+    return "\n".join(("set -eu", "umask 022", _at(path), 'rm -rf "$new"; mkdir "$new"', *steps))
+
+
+def _finished(receipt: Mapping[str, Any]) -> tuple[str, ...]:
+    # mv would move into a directory that is already there.
+    text = json.dumps(receipt, sort_keys=True)
+    return (
+        f'printf "%s\\n" {shlex.quote(text)} > "$new"/{RECEIPT}',
+        '[ ! -e "$final" ]',
+        'mv "$new" "$final"',
+    )
+
+
+def _whole_lines(path: str, name: str, text: str) -> str:
+    if not text.endswith("\n"):
+        raise OperationValueError(f"cannot lay {path}/{name}: the text does not end with a newline. Add one.")
+    return text

@@ -1,0 +1,89 @@
+"""Weights on a machine: exactly the files of a manifest, each checked where it arrived.
+
+A file goes into place whole, and is vouched for in the receipt as soon as it is there, so a transfer of hundreds of
+gigabytes that is cut off goes on with the file it was at.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from pyinfra.context import host
+from pyinfra.api.command import FunctionCommand, StringCommand
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+
+from operations.facts.weights import LISTING, FileOnDisk, WeightsOnDisk, listed, receipt_of
+from operations.remote import Commands, complain, known, made, private_directory, run, sent
+
+_LISTING_SECONDS = 60
+
+
+@operation
+def snapshot(directory: str, *, source: str | Path, manifest: Mapping[str, FileOnDisk]) -> Commands:
+    """The files of `manifest` (relative path: size in bytes and sha256) in `directory`, and no others.
+
+    `source` is a directory on the control machine that holds them.
+
+    weights.snapshot(
+        name="Send weights cider-1",
+        directory="/opt/example/weights/cider-1",
+        source="/Volumes/weights/cider-1",
+        manifest={"config.json": {"size": 612, "sha256": "9f86d081884c7d65..."}},
+    )
+    """
+    seen = read(host, WeightsOnDisk, directory=directory)
+    good = {path: dict(file) for path, file in seen.items() if manifest.get(path) == file}
+    missing = [path for path in sorted(manifest) if path not in good]
+    extra = sorted(seen.keys() - manifest.keys())
+    if not missing and not extra:
+        host.noop(f"{directory} holds the {len(manifest)} files of its manifest")
+        return
+    if extra:
+        yield shlex.join(("rm", "-f", *(f"{directory}/{path}" for path in extra)))
+    private = private_directory()
+    if missing:
+        yield made(private)
+    for path in missing:
+        file = Path(source, path)
+        yield sent(lambda file=file: file, f"{private}/{file.name}")
+        yield _placed(f"{private}/{file.name}", f"{directory}/{path}", str(manifest[path]["sha256"]))
+        good[path] = dict(manifest[path])
+        yield FunctionCommand(_vouch, (directory, dict(good)), {})
+    if missing:
+        yield StringCommand(f"rmdir {private}", _sudo=False)
+
+
+def _placed(arrived: str, final: str, sha256: str) -> StringCommand:
+    # The first move may cross volumes and take long; the second never does.
+    return StringCommand(
+        f"set -eu; umask 022; arrived={shlex.quote(arrived)}; final={shlex.quote(final)}\n"
+        f'echo "{sha256}  $arrived" | shasum -a 256 -c - >/dev/null\n'
+        'chown root:wheel "$arrived"; chmod 644 "$arrived"; mkdir -p "${final%/*}"\n'
+        'mv -f "$arrived" "$final.new"; mv -f "$final.new" "$final"'
+    )
+
+
+def _vouch(state: State, host: Host, directory: str, good: Mapping[str, Mapping[str, object]]) -> bool:  # noqa: ARG001 - pyinfra's
+    """Write the receipt: which files are good, and when each last changed on this machine's own clock."""
+    entered = f"export LC_ALL=C; cd {shlex.quote(directory)} && {LISTING}"
+    succeeded, output = run(host, entered, timeout_seconds=_LISTING_SECONDS, as_root=True)
+    if not succeeded:
+        complain(host, f"cannot tell which weights are in {directory}: {output.stderr}")
+        return False
+    changed = listed(output.stdout_lines)
+    files = {path: {**file, "changed": changed[path][1]} for path, file in good.items() if path in changed}
+    receipt = shlex.quote(receipt_of(directory))
+    written, output = run(
+        host,
+        StringCommand(f"umask 022; cat > {receipt}.new && mv -f {receipt}.new {receipt}"),
+        timeout_seconds=_LISTING_SECONDS,
+        as_root=True,
+        stdin=json.dumps({"files": files}, sort_keys=True),
+    )
+    if not written:
+        complain(host, f"cannot write {receipt}: {output.stderr}")
+    return written

@@ -1,0 +1,51 @@
+"""The true deploy, run as a person runs it, onto stand-in Macs; results are looked at by another road."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from openai import OpenAI
+
+from tests.deploy.running import ROOT, STANDIN, Run, client_environment, deploy, write_inventory
+from tests.standin.lab import Lab
+
+
+@pytest.fixture(scope="session")
+def deployed(lab: Lab) -> Run:
+    """A good deploy of the stand-in inventory."""
+    run = deploy(STANDIN)
+    assert run.code == 0, run.output
+    return run
+
+
+@pytest.fixture
+def restored(deployed: Run) -> Iterator[None]:
+    """Whatever the test declared or broke, the stand-in inventory is true again after it."""
+    yield
+    run = deploy(STANDIN)
+    assert run.code == 0, run.output
+
+
+@pytest.fixture
+def client(deployed: Run) -> Iterator[OpenAI]:
+    """The official client, told nothing but what the deploy wrote for clients."""
+    told = client_environment()
+    with OpenAI(base_url=told["OPENAI_BASE_URL"], api_key=told["OPENAI_API_KEY"], max_retries=0, timeout=60) as made:
+        yield made
+
+
+@pytest.fixture
+def variant(tmp_path: Path) -> Callable[..., Path]:
+    """An inventory file like the stand-ins' with some places changed: `replicas__0__transport="jaccl"`."""
+    return lambda **changes: write_inventory(tmp_path / "variant.py", changes)
+
+
+@pytest.fixture
+def trees(lab: Lab) -> Callable[[], dict[str, dict[str, str]]]:
+    """Every file and job of every Mac, as it is now."""
+    return lambda: {name: lab.tree(name) for name in ("mac-1", "mac-2", "mac-3", "mac-4")}
+
+
+__all__ = ["ROOT"]

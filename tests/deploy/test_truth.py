@@ -1,0 +1,79 @@
+"""What cannot be served is said, is not listed, and never replaced by something lesser."""
+
+from __future__ import annotations
+
+import json
+import plistlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from openai import OpenAI
+
+from tests.deploy.running import STANDIN, agent, deploy, replica_until
+from tests.deploy.test_road import asked, changes
+from tests.standin.lab import Lab
+from tests.weights import GOLDEN_ANSWER, GOLDEN_QUESTION
+
+pytestmark = pytest.mark.lab
+
+
+def said(client: OpenAI) -> str:
+    """The golden answer, as the gateway gives it."""
+    return (client.chat.completions.create(**asked(GOLDEN_QUESTION)).choices[0].message.content or "").strip()
+
+
+@pytest.mark.usefixtures("restored")
+def test_jaccl_without_rdma_in_the_build_is_refused_by_the_rank_and_nothing_falls_back(
+    lab: Lab, client: OpenAI, variant: Callable[..., Path]
+):
+    run = deploy(variant(replicas__0__transport="jaccl"))
+
+    report = agent("mac-1", "/state").json()
+    assert run.code == 1
+    assert "jaccl" in run.output
+    assert "not in this MLX build" in run.output
+    assert "not in this MLX build" in report["rank"]["status"]["reason"]
+    assert report["replica"]["state"] == "broken"
+    assert gateway_lists(lab) == {"b"}
+    assert said(client) == GOLDEN_ANSWER
+
+
+@pytest.mark.usefixtures("restored")
+def test_one_wrong_byte_keeps_a_replica_from_becoming_ready_and_the_file_and_machine_are_named(
+    lab: Lab, client: OpenAI
+):
+    damaged = next(lab.root("mac-4").glob("opt/cidermill/weights/*/model.safetensors"))
+    content = bytearray(damaged.read_bytes())
+    content[-1] ^= 1
+    damaged.write_bytes(content)
+    lab.run("mac-3", "sudo launchctl kickstart -k system/dev.cidermill.agent")
+
+    broken = replica_until("mac-3", "broken")
+
+    assert "model.safetensors" in broken["reason"]
+    assert "mac-4" in broken["reason"]
+    assert agent("mac-3", "/ready").status_code == 503
+    assert said(client) == GOLDEN_ANSWER
+
+
+def test_after_a_restart_of_a_mac_its_daemons_come_back_by_themselves(
+    lab: Lab, client: OpenAI, trees: Callable[[], dict[str, dict[str, str]]]
+):
+    lab.reboot("mac-2")
+    replica_until("mac-1", "ready")
+    lab.reboot("mac-3")
+    replica_until("mac-3", "ready")
+
+    assert said(client) == GOLDEN_ANSWER
+    again = deploy(STANDIN)
+    assert (again.code, changes(again)) == (0, 0), again.output
+
+
+def gateway_lists(lab: Lab) -> set[str]:
+    """The replicas in the configuration the running gateway was started with."""
+    root = lab.root("mac-1")
+    plist = plistlib.loads((root / "Library/LaunchDaemons/dev.cidermill.gateway.plist").read_bytes())
+    release = Path(plist["ProgramArguments"][-1]).parent
+    litellm = json.loads((root / str(release).lstrip("/") / "litellm.yaml").read_text())
+    return {deployment["model_info"]["id"] for deployment in litellm["model_list"]}

@@ -1,0 +1,123 @@
+"""Bringing a lab up, and taking it down to the last file, also when only half of it is there."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncssh
+
+from tests.standin.mac import Rack
+from tests.standin.power import POWER_BUTTON
+from tests.standin.rack import write_rack
+from tests.standin.state import State
+from tests.standin.unavailable import LabUnavailable, refuse_unfit_machine
+from tests.standin.wires import lay_wires, remove_wires
+
+_HARDWARE = "tests.standin.power"
+_CHECKOUT = Path(__file__).parents[2]
+
+
+def assemble(state: State, rack: Rack) -> None:
+    """Build the rack and press every power button; the Macs boot on their own. Call it with the state locked."""
+    refuse_unfit_machine()
+    disassemble(state)
+    try:
+        _write_files(state, rack)
+        hardware = {name: _start_hardware(state, name) for name in rack.machines}
+        pids = {name: _ready(state, name, process) for name, process in hardware.items()}
+        lay_wires(state, rack, pids)
+    except BaseException:
+        disassemble(state)
+        raise
+    for pid in pids.values():
+        os.kill(pid, POWER_BUTTON)
+
+
+def disassemble(state: State) -> None:
+    """End every process of the lab and remove its network and files; nothing there is fine too."""
+    for pid in hardware_processes(state):
+        _kill(pid)
+    remove_wires(state)
+    shutil.rmtree(state.directory, ignore_errors=True)
+
+
+def hardware_processes(state: State) -> list[int]:
+    """The processes of this lab's Macs, hardware first; found by their command line, since pid files can be stale."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and _is_hardware(entry, state):
+            found.append(int(entry.name))
+    return sorted(found)
+
+
+def _is_hardware(process: Path, state: State) -> bool:
+    try:
+        arguments = (process / "cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return False  # it ended while the list was read
+    return arguments[1:4] == [b"-m", _HARDWARE.encode(), bytes(state.directory)]
+
+
+def _kill(pid: int) -> None:
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+        select.select([handle], [], [])
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(handle)
+
+
+def _write_files(state: State, rack: Rack) -> None:
+    state.directory.mkdir(parents=True)
+    state.stage.mkdir()
+    write_rack(state.healthy_file, rack)
+    state.write_rack(rack)
+    _write_key(state.key, "cidermill")
+    state.key.with_suffix(".pub").write_bytes(_public(state.key))
+    lines = []
+    for name, machine in rack.machines.items():
+        _write_key(state.host_key(name), name)
+        lines.append(machine.address.encode() + b" " + _public(state.host_key(name)))
+    state.known_hosts.write_bytes(b"".join(lines))
+
+
+def _write_key(file: Path, comment: str) -> None:
+    file.touch(mode=0o600)
+    file.write_bytes(asyncssh.generate_private_key("ssh-ed25519", comment=comment).export_private_key())
+
+
+def _public(file: Path) -> bytes:
+    return asyncssh.read_private_key(str(file)).export_public_key()
+
+
+def _start_hardware(state: State, name: str) -> subprocess.Popen[str]:
+    with state.log(name).open("w") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", _HARDWARE, str(state.directory), name],
+            cwd=_CHECKOUT,
+            env={"PATH": os.defpath},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+            text=True,
+        )
+
+
+def _ready(state: State, name: str, process: subprocess.Popen[str]) -> int:
+    with process.stdout as output:
+        answer = output.read()
+    if answer != "ready\n":
+        raise LabUnavailable(f"cannot switch on {name}: {state.log(name).read_text().strip()}")
+    return process.pid

@@ -1,0 +1,46 @@
+"""The tokenizer of the test weights: byte-level BPE that cuts the same word into the same tokens wherever it stands.
+
+Spaces and punctuation are pieces of their own, so a name copied from a list of tools into JSON keeps its tokens.
+What always stands together in a tool call is one piece.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+MARKUP = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
+CALL_PIECES = (r'\{"name": "', r'", "arguments": \{"', r'", "arguments": \{\}', r'"\}\}', r'": "', r'": ', r'", "', r', "')
+PIECES = "|".join((*CALL_PIECES, r"\p{L}+", r"."))
+TEMPLATE = Path(__file__).parent / "chat_template.jinja"
+
+
+def train_tokenizer(texts: Iterable[str], size: int, context: int) -> PreTrainedTokenizerFast:
+    """A tokenizer of exactly `size` tokens, trained on the texts, for weights that read `context` tokens."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(f"(?m:{PIECES})"), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size - len(MARKUP),
+        special_tokens=list(SPECIAL),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.add_tokens([AddedToken(mark, special=False, normalized=False) for mark in MARKUP])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        model_max_length=context,
+        clean_up_tokenization_spaces=False,
+        chat_template=TEMPLATE.read_text(),
+    )
