@@ -1,0 +1,79 @@
+"""What every Mac of a lab becomes:  pyinfra inventories/lab.py deploy.py"""
+
+from functools import partial
+from pathlib import Path
+
+from pyinfra import host
+
+from operations import (
+    accounts,
+    console,
+    control,
+    environment,
+    files,
+    fleet,
+    gateway,
+    launchd,
+    packaging,
+    pythons,
+    releases,
+    rollout,
+    secrets,
+    weights,
+)
+from serving import daemons, layout, plan, report, seen, verdict, versions
+from serving.cluster import Cluster
+from serving.weights import manifests
+
+me, cluster = host.data.machine, Cluster.model_validate_json(host.data.declaration)
+account = cluster.account.name
+
+# Look at every Mac and judge the whole lab: nothing has been changed yet, and a refusal leaves it so.
+facts = fleet.look(interpreter=cluster.system_python)
+lab = seen.lab(facts)
+console.table(report.COLUMNS, report.rows(cluster, lab))
+fleet.refuse([str(finding) for finding in verdict.findings(cluster, lab)])
+
+python = pythons.python_for(me, facts[me], declared=cluster.python.model_dump(), root=layout.PYTHON)
+packages = packaging.packages(Path.cwd(), target=python.target, package="serving", mac_wheels=versions.JACCL_WHEEL)
+keys = control.kept_secrets(cluster.name, [plan.CLUSTER_TOKEN, plan.GATEWAY_KEY])
+named = {kind: package.name for kind, package in packages.items()}
+marks = {name: control.fingerprint(key) for name, key in keys.items()}
+planned = plan.Plan(cluster, lab, manifests(cluster), packages=named, fingerprints=marks)
+
+# Prepare: everything that disturbs nobody, on all Macs at once.
+accounts.service_account(account, name=f"Create account {account}", uid=cluster.account.uid, home=layout.STATE)
+files.directories(layout.directories(account), name="Make directories")
+environment.interpreter(layout.PYTHON, name="Lay Python", package=python.package, version=python.target.python)
+for kind in planned.environments(me):
+    laid = {"package": packages[kind], "python": python.path, **versions.PROOF[kind]}
+    environment.environment(layout.ENVIRONMENTS, name=f"Lay the {kind} environment", **laid)
+laid = {"package": packages["software"], "python": planned.interpreter("node"), **versions.PROOF["software"]}
+environment.software(layout.SOFTWARE, name="Lay our software", **laid)
+for path, secret in planned.secrets(me).items():
+    secrets.secret(path, name=f"Write {path}", content=keys[secret], owner=account, group=account)
+for sent in planned.weights(me):
+    weights.snapshot(sent.directory, name=f"Send weights {sent.name}", source=sent.source, manifest=sent.files)
+for release in planned.releases(me):
+    releases.release(**release.laid, name=f"Lay the {release.kind} release")
+for daemon in planned.daemons(me):
+    launchd.daemon(**daemon, name=f"Load {daemon['label']}")
+
+# Roll: one replica after the other, each only when the one before it is ready.
+for replica in cluster.replicas:
+    together = {"members": replica.machines, "operation": launchd.daemon, "arguments": planned.agent_daemon(me)}
+    rollout.step(replica.name, name=f"Replica {replica.name}: load agents on {', '.join(replica.machines)}", **together)
+    rollout.ready(replica.name, name=f"Replica {replica.name}: start its ranks together", **planned.proof(replica))
+
+# Publish: the gateway, from what is proven; and what is no longer declared goes.
+publish = partial(rollout.publish, on=cluster.gateway.machine, replicas=[each.name for each in cluster.replicas])
+publish(name="Lay the gateway's release", operation=releases.release, arguments=planned.gateway_release)
+publish(name=f"Load {daemons.GATEWAY}", operation=launchd.daemon, arguments=planned.gateway_daemon)
+publish(name="Wait until the gateway answers", operation=gateway.answering, arguments=planned.gateway_answering)
+clients = {"path": control.client_file(cluster.name), "variables": report.variables(cluster, keys[plan.GATEWAY_KEY])}
+publish(name="Write down the address and the key", operation=control.client_environment, arguments=lambda _: clients)
+told = {"text": report.endpoint(cluster, clients["path"])}
+publish(name="Tell where the endpoint is", operation=console.told, arguments=lambda _: told)
+undeclared = {"declared": planned.labels(me), "_if": rollout.unblocked}
+launchd.undeclared(daemons.PREFIX, name="Remove daemons no longer declared", **undeclared)
+rollout.verdict(name="Tell what failed")

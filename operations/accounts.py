@@ -9,20 +9,20 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from pyinfra.context import host
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.exceptions import OperationError
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
+from pyinfra.context import host
 
 from operations.facts.accounts import Account, ServiceAccount
-from operations.remote import Commands, complain, known
+from operations.remote import Commands, complain, operation, read
 
 Records = dict[str, dict[str, str]]
 
 
 @operation
-def service_account(account: str, *, uid: int, home: str, real_name: str) -> Commands:
+def service_account(account: str, *, uid: int, home: str, real_name: str = "Cidermill") -> Commands:
     """A hidden role account and a group of the same name and number.
 
     accounts.service_account(

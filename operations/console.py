@@ -6,14 +6,17 @@ from collections.abc import Iterable, Sequence
 from weakref import WeakSet
 
 from pyinfra.api.state import State
+from pyinfra.context import host
 from rich.console import Console
 from rich.table import Table
 
-from operations.remote import current_state
+from operations.remote import Commands, current_state, operation
 
 _told: WeakSet[State] = WeakSet()
 # Beside pyinfra's log, so that standard output stays JSON with --json.
 _console = Console(stderr=True, highlight=False)
+# A row per Mac is read across; in a narrower window the terminal wraps it.
+_LEAST_WIDTH = 130
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -22,13 +25,20 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     if state in _told:
         return
     _told.add(state)
-    drawn = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    drawn = Table(*columns, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for row in rows:
         drawn.add_row(*row)
     _console.print()
-    _console.print(drawn)
+    _console.print(drawn, width=max(_LEAST_WIDTH, _console.width), crop=False)
 
 
-def lines(text: str) -> None:
-    """Print text as it is, so that a line in it can be copied whole."""
-    _console.print(text, soft_wrap=True, markup=False)
+@operation
+def told(text: str) -> Commands:
+    """Text for whoever runs the deploy, as it is, so that a line in it can be copied whole. Changes nothing.
+
+    console.told("The endpoint is http://192.168.1.11:4000/v1.", name="Tell where the endpoint is")
+    """
+    if current_state().is_executing:
+        _console.print(text, soft_wrap=True, markup=False)
+    host.noop("there is nothing to change in telling")
+    yield from ()

@@ -5,27 +5,36 @@ Both lie in `.cidermill/` beside the inventory's folder, readable by their owner
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from pyinfra.context import host
 from pyinfra.api.command import FunctionCommand
+from pyinfra.api.hiddenvalue import HiddenValue
+from pyinfra.context import host
+
+from operations.remote import Commands, operation
 
 DIRECTORY = Path(".cidermill")
 
 
-def kept_secrets(cluster: str, names: Sequence[str]) -> dict[str, str]:
+def kept_secrets(cluster: str, names: Collection[str]) -> dict[str, HiddenValue]:
     """The cluster's secrets by name; one that was never made is made now and kept. Deleting the file makes new ones."""
     path = DIRECTORY / f"{cluster}.secrets.json"
     kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     made = {name: secrets.token_urlsafe(32) for name in names if name not in kept}
     if made:
         _write(path, json.dumps(kept | made, indent=2) + "\n")
-    return {name: (kept | made)[name] for name in names}
+    return {name: HiddenValue((kept | made)[name]) for name in names}
+
+
+def fingerprint(secret: HiddenValue) -> str:
+    """Names a secret without telling it: it was drawn from 256 bits, so this cannot be searched for."""
+    return hashlib.sha256(_plain(secret).encode()).hexdigest()[:12]
 
 
 def client_file(cluster: str) -> Path:
@@ -34,17 +43,22 @@ def client_file(cluster: str) -> Path:
 
 
 @operation
-def client_environment(cluster: str, *, variables: Mapping[str, str]):
+def client_environment(path: Path, *, variables: Mapping[str, str | HiddenValue]) -> Commands:
     """Write down for clients where the endpoint is and with which key, when it differs.
 
-    Example: control.client_environment("lab", variables={"OPENAI_BASE_URL": "http://192.168.1.11:4000/v1"})
+    control.client_environment(
+        control.client_file("lab"), name="Write the clients' file", variables={"OPENAI_API_KEY": HiddenValue(key)}
+    )
     """
-    path = client_file(cluster)
-    text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+    text = "".join(f"export {name}={shlex.quote(_plain(value))}\n" for name, value in variables.items())
     if path.exists() and path.read_text() == text:
         host.noop(f"{path} says so already")
         return
     yield FunctionCommand(_write, (path, text), {})
+
+
+def _plain(value: str | HiddenValue) -> str:
+    return str(value.unmask()) if isinstance(value, HiddenValue) else value
 
 
 def _write(path: Path, text: str) -> None:

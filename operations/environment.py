@@ -14,16 +14,35 @@ from pyinfra.context import host
 from operations.facts.environment import Releases
 from operations.laying import unpacked
 from operations.packaging import Package
-from operations.remote import Commands, known
+from operations.remote import Commands, operation, read
+
+# A virtual environment is bound to its interpreter's path as given: a link such as Homebrew's outlives upgrades. Where
+# the interpreter does not find its library from there, as a relocatable build does not, it is bound to the true path.
+# Scripts that activate would name the directory by the name it has while it is prepared.
+_VENV = """
+where='import sys; print(sys.base_prefix)'
+"$python" -m venv --without-pip "$new"
+if [ "$("$new"/bin/python -c "$where")" != "$("$python" -c "$where")" ]; then
+  true=$("$python" -c 'import os, sys; print(os.path.realpath(sys.executable))')
+  "$true" -m venv --without-pip --clear "$new"
+fi
+rm -f "$new"/bin/*ctivate*
+"""
 
 
 @operation
 def environment(
-    root: str, *, package: Package, python: str, imports: Sequence[str], versions: Mapping[str, str] | None = None
+    root: str,
+    *,
+    package: Package,
+    python: str,
+    imports: Sequence[str],
+    versions: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> Commands:
     """A virtual environment `<root>/<package name>` of the machine's `python`, holding the package and nothing else.
 
-    Every module in `imports` must load and every distribution in `versions` have that very version.
+    Every module in `imports` must load, with `variables` set, and every distribution in `versions` have that version.
 
     environment.environment(
         name="Lay the node environment",
@@ -36,14 +55,14 @@ def environment(
     """
     if _is_laid(root, package):
         return
+    set_first = shlex.join(f"{name}={value}" for name, value in (variables or {}).items())
     yield from unpacked(
         f"{root}/{package.name}",
         package=package,
         receipt={"package": package.name, "python": python},
-        # The scripts that activate would name the directory by the name it has while it is prepared.
-        before=(f'{shlex.quote(python)} -m venv --without-pip "$new"; rm -f "$new"/bin/*ctivate*',),
-        into='$("$new"/bin/python -c "import sysconfig; print(sysconfig.get_path(\'purelib\'))")',
-        proof=(f'"$new"/bin/python -I -c {shlex.quote(_proof(imports, versions or {}))}',),
+        before=(f"python={shlex.quote(python)}", _VENV),
+        into='"$new"/lib/python*/site-packages',
+        proof=(f'env {set_first} "$new"/bin/python -I -c {shlex.quote(_proof(imports, versions or {}))}',),
     )
 
 
@@ -65,30 +84,31 @@ def software(root: str, *, package: Package, python: str, imports: Sequence[str]
         f"{root}/{package.name}",
         package=package,
         receipt={"package": package.name},
-        before=(),
-        into=".",
         proof=(f'PYTHONPATH="$new" {shlex.quote(python)} -c {shlex.quote(_proof(imports, {}))}',),
     )
 
 
 @operation
-def interpreter(root: str, *, package: Package, version: str) -> Commands:
+def interpreter(root: str, *, package: Package | None, version: str) -> Commands:
     """A Python of our own in `<root>/<package name>`, whose `bin/python3` must be of that version.
+
+    Without a package there is nothing to lay.
 
     environment.interpreter(
         name="Lay Python", root="/opt/example/python", package=packaging.managed_python("3.12"), version="3.12"
     )
     """
+    if package is None:
+        host.noop("the Python declared is one that is there")
+        return
     if _is_laid(root, package):
         return
-    seen = "import platform; v = platform.python_version(); raise SystemExit(not f'{v}.'.startswith("
+    check = f"import platform; v = platform.python_version(); assert (v + '.').startswith({f'{version}.'!r}), v"
     yield from unpacked(
         f"{root}/{package.name}",
         package=package,
         receipt={"package": package.name},
-        before=(),
-        into=".",
-        proof=(f'"$new"/bin/python3 -I -c {shlex.quote(f"{seen}{version + "."!r}) and v)")}',),
+        proof=(f'"$new"/bin/python3 -I -c {shlex.quote(check)}',),
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from pyinfra.context import host
 from pyinfra.api.exceptions import OperationError
+from pyinfra.context import host
 
 from operations.facts.files import Tree
-from operations.remote import Commands, known
+from operations.remote import Commands, operation, read
 
 
 @operation

@@ -77,7 +77,7 @@ def _read_all(state: State, interpreter: str | None) -> Seen:
 def _read(host: Host, fact: FactBase[Any], arguments: Mapping[str, str]) -> Any:
     # Not `host.get_fact`: that fails the host and gives a default, and the reason is lost in the log.
     try:
-        succeeded, output = run(host, fact.command(**arguments), timeout_seconds=_SILENCE_SECONDS)
+        succeeded, output = run(host, str(fact.command(**arguments)), timeout_seconds=_SILENCE_SECONDS)
         if succeeded:
             return fact.process(output.stdout_lines)
     except TimeoutError:

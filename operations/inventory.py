@@ -73,11 +73,8 @@ def declare(kind: type[D], **fields: Any) -> D:
     try:
         return kind(**fields)
     except ValidationError as error:
-        faults = [
-            f"{'/'.join(map(str, fault['loc'])) or kind.__name__.lower()}: {_plain(fault['msg'])}"
-            for fault in error.errors(include_url=False)
-        ]
-    listed = "\n".join(f"    {fault}" for fault in sorted(set(faults), key=faults.index))
+        faults = _faults(error, kind.__name__.lower())
+    listed = "\n".join(f"    {fault}" for fault in faults)
     raise InventoryError(f"this declaration cannot be used; nothing was connected to.\n{listed}")
 
 
@@ -112,5 +109,17 @@ def _connection(machine: Reachable) -> dict[str, Any]:
     }
 
 
-def _plain(message: str) -> str:
-    return message.removeprefix("Value error, ")
+def _faults(error: ValidationError, whole: str) -> list[str]:
+    found = error.errors(include_url=False)
+    places = [fault["loc"] for fault in found]
+    lines = [
+        f"{'/'.join(map(str, fault['loc'])) or whole}: {fault['msg'].removeprefix('Value error, ')}"
+        for fault in found
+        if not (fault["type"] == "too_short" and _has_faults_within(fault["loc"], places))
+    ]
+    return list(dict.fromkeys(lines))
+
+
+def _has_faults_within(place: tuple[int | str, ...], places: Sequence[tuple[int | str, ...]]) -> bool:
+    # pydantic calls a list too short when the items that were meant to fill it are faulty.
+    return any(len(other) > len(place) and other[: len(place)] == place for other in places)

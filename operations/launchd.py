@@ -14,12 +14,12 @@ import shlex
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from pyinfra.context import host
 from pyinfra.api.command import StringCommand
 from pyinfra.api.exceptions import OperationValueError
+from pyinfra.context import host
 
 from operations.facts.launchd import DIRECTORY, Daemon, LaunchDaemons
-from operations.remote import Commands, known
+from operations.remote import Commands, operation, read
 
 _NOTHING = Daemon(plist_sha256=None, loaded=False, pid=None, state="not loaded", last_exit="", disabled=False)
 

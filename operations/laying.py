@@ -18,16 +18,23 @@ from pyinfra.api.exceptions import OperationValueError
 from operations.archive import sha256_of
 from operations.facts.environment import RECEIPT
 from operations.packaging import Package
-from operations.remote import Commands, made, private_directory, sent
+from operations.remote import Commands
+from operations.transfer import made, private_directory, sent
 
 
 def unpacked(
-    path: str, *, package: Package, receipt: Mapping[str, Any], into: str, before: Iterable[str], proof: Iterable[str]
+    path: str,
+    *,
+    package: Package,
+    receipt: Mapping[str, Any],
+    proof: Iterable[str],
+    before: Iterable[str] = (),
+    into: str = '"$new"',
 ) -> Commands:
-    """Commands that send a package and lay it at `path`, unpacked in its subdirectory `into` ("." for itself).
+    """Commands that send a package and lay it at `path`; it is built only when they are executed, if at all.
 
-    `before` and `proof` are shell commands run as root before and after unpacking; `$new` is the directory while it
-    is being prepared. The package is made only when the commands are executed.
+    `before` and `proof` are shell commands run as root before and after unpacking it in `into`, a shell word; `$new`
+    is the directory while it is being prepared.
     """
     private = private_directory()
     archive = f"{private}/{package.name}.tar.gz"
@@ -40,8 +47,11 @@ def unpacked(
             f"trap 'rm -rf {private} \"$new\"' EXIT",
             f"echo {shlex.quote(checked)} | shasum -a 256 -c - >/dev/null",
             *before,
-            f'mkdir -p "$new"/{into} && tar -x -z -o -f {archive} -C "$new"/{into}',
-            *proof,
+            f"tar -x -z -o -f {archive} -C {into}",
+            *(
+                f'{proven} || {{ echo "cannot lay $final: it does not work on this machine." >&2; exit 1; }}'
+                for proven in proof
+            ),
             *_finished(receipt),
         )
     )

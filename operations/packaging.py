@@ -26,7 +26,7 @@ from uv import find_uv_bin
 
 from operations.archive import pack
 from operations.platforms import APPLE, Target
-from operations.remote import CannotSend
+from operations.transfer import CannotSend
 
 CACHE = Path.home() / ".cache" / "cidermill" / "environments"
 _HASH_CHARACTERS = 12
@@ -66,14 +66,23 @@ class Package:
             os.replace(packed, archive)
 
 
-def environment(project: Path, *, group: str, target: Target, wheels: Mapping[str, str] | None = None) -> Package:
+def packages(project: Path, *, target: Target, package: str, mac_wheels: Mapping[str, str]) -> dict[str, Package]:
+    """Everything that is sent to a machine for a target: `node`, `gateway`, and `software`, our own package."""
+    return {
+        "node": environment(project, group="node", target=target, mac_wheels=mac_wheels),
+        "gateway": environment(project, group="gateway", target=target),
+        "software": software(project, package=package),
+    }
+
+
+def environment(project: Path, *, group: str, target: Target, mac_wheels: Mapping[str, str] | None = None) -> Package:
     """The project's dependencies and one dependency group, as `uv.lock` has them, for a target.
 
-    `wheels` says for a distribution how the platform tag of its wheel must begin, where another would install as well
-    and lack something: `{"mlx-metal": "macosx_26"}`.
+    `mac_wheels` says for a distribution how the platform tag of its wheel for Macs must begin, where another would
+    install as well and lack something: `{"mlx-metal": "macosx_26"}`.
     """
     requirements = _locked(project, group)
-    needed = dict(wheels or {})
+    needed = dict(mac_wheels or {}) if target.platform == APPLE else {}
     digest = _digest(json.dumps([requirements, asdict(target), needed], sort_keys=True).encode())
 
     def fill(tree: Path) -> None:
@@ -96,7 +105,8 @@ def software(project: Path, *, package: str) -> Package:
         with TemporaryDirectory() as out:
             _uv("build", "--wheel", "--quiet", "--out-dir", out, str(project))
             (wheel,) = Path(out).glob("*.whl")
-            zipfile.ZipFile(wheel).extractall(tree)
+            with zipfile.ZipFile(wheel) as zipped:
+                zipped.extractall(tree)
 
     return Package(f"software-{content.hexdigest()[:_HASH_CHARACTERS]}", fill)
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from operations.facts.environment import InterpreterValues
-from operations.remote import CannotSend
+from operations.transfer import CannotSend
 
 APPLE = "aarch64-apple-darwin"
 # The glibc versions that uv 0.13 has a platform for.
@@ -33,12 +33,12 @@ def target_for(interpreter: InterpreterValues, macos: str) -> Target:
     """The target for a Python that is on the machine already. Raises UnknownPlatform."""
     platform = platform_for(interpreter)
     minor = ".".join(interpreter["version"].split(".")[:2])
-    return Target(platform, minor, _minor(macos) if platform == APPLE else None)
+    return Target(platform, minor, _major(macos) if platform == APPLE else None)
 
 
 def managed_target(version: str, macos: str) -> Target:
     """The target for a Python that we lay on a Mac ourselves."""
-    return Target(APPLE, ".".join(version.split(".")[:2]), _minor(macos))
+    return Target(APPLE, ".".join(version.split(".")[:2]), _major(macos))
 
 
 def platform_for(interpreter: InterpreterValues) -> str:
@@ -56,5 +56,6 @@ def platform_for(interpreter: InterpreterValues) -> str:
     )
 
 
-def _minor(macos: str) -> str:
-    return ".".join(macos.split(".")[:2])
+def _major(macos: str) -> str:
+    # Wheels are tagged by major version; a point release of macOS must not make another environment.
+    return f"{macos.split('.')[0]}.0"

@@ -7,12 +7,12 @@ import re
 import shlex
 from collections.abc import Collection, Mapping
 
-from pyinfra.context import host
 from pyinfra.api.exceptions import OperationError, OperationValueError
+from pyinfra.context import host
 
 from operations.facts.environment import Releases
 from operations.laying import composed
-from operations.remote import Commands, known
+from operations.remote import Commands, operation, read
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import shlex
 
-from pyinfra.context import host
 from pyinfra.api.command import StringCommand
 from pyinfra.api.exceptions import OperationValueError
 from pyinfra.api.hiddenvalue import HiddenValue
+from pyinfra.context import host
 
 from operations.facts.files import Tree
-from operations.remote import Commands, known
+from operations.remote import Commands, operation, read
 
 
 @operation
@@ -21,13 +21,14 @@ def secret(path: str, *, content: HiddenValue, owner: str, group: str) -> Comman
     `content` is one or more whole lines; the last newline is added when it is missing.
 
     secrets.secret(
-        name="Write the token", path="/opt/example/token", content=HiddenValue(token), owner="_example", group="_example"
+        name="Write the token",
+        path="/opt/example/token",
+        content=HiddenValue(token),
+        owner="_example",
+        group="_example",
     )
     """
-    raw: object = content.unmask() if isinstance(content, HiddenValue) else content  # pyright: ignore[reportUnnecessaryIsInstance] - a bare str would be printed
-    if not isinstance(content, HiddenValue) or not isinstance(raw, str) or not raw:
-        raise OperationValueError(f"cannot write {path}: its content is not text in a HiddenValue.")
-    text = raw if raw.endswith("\n") else f"{raw}\n"
+    text = _whole_lines(path, content)
     seen = read(host, Tree, paths=[path]).get(path)
     needed = ("file", owner, group, "600", hashlib.sha256(text.encode()).hexdigest())
     if seen and (seen["kind"], seen["owner"], seen["group"], seen["mode"], seen["sha256"]) == needed:
@@ -40,3 +41,11 @@ def secret(path: str, *, content: HiddenValue, owner: str, group: str) -> Comman
         f"mv -f {new} {shlex.quote(path)}",
         _stdin=text,
     )
+
+
+def _whole_lines(path: str, content: object) -> str:
+    # A bare str would be printed among the arguments of an operation without a name.
+    if not isinstance(content, HiddenValue) or not content.unmask():
+        raise OperationValueError(f"cannot write {path}: its content is not text in a HiddenValue.")
+    text = content.unmask()
+    return text if text.endswith("\n") else f"{text}\n"

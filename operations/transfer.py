@@ -11,6 +11,7 @@ import io
 import secrets
 import shlex
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any, cast
@@ -18,18 +19,20 @@ from typing import Any, cast
 from paramiko import SSHException
 from paramiko.sftp import SFTPError
 from pyinfra.api.command import FunctionCommand, StringCommand
+from pyinfra.api.exceptions import DeployError
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 from pyinfra.connectors.local import LocalConnector
 
-from operations.border import complain, run
+from operations.remote import complain, run
 
 _PROGRESS_SECONDS = 10.0
 _MEGABYTE = 10**6
+_WORTH_TELLING = 5 * _MEGABYTE
 
 
-class CannotSend(Exception):
-    """A file could not be had or sent; its text is meant for a person."""
+class CannotSend(DeployError):
+    """A file could not be had or sent. At the level of a deploy file it ends the run with its text alone."""
 
 
 def private_directory() -> str:
@@ -55,14 +58,16 @@ def _send(state: State, host: Host, source: Callable[[], Path], destination: str
         _put(host, source(), destination)
     except (CannotSend, OSError, EOFError, SSHException, SFTPError) as error:
         complain(host, f"cannot send {destination.rpartition('/')[2]}: {error}")
-        run(host, f"rm -rf {shlex.quote(destination.rpartition('/')[0])}", timeout_seconds=60)
+        with suppress(OSError, EOFError, SSHException):  # perhaps the machine is gone; what is left is in its /tmp
+            run(host, f"rm -rf {shlex.quote(destination.rpartition('/')[0])}", timeout_seconds=60)
         return False
     return True
 
 
 def _put(host: Host, source: Path, destination: str) -> None:
     size = source.stat().st_size
-    host.log(f"Sending {source.name}, {_megabytes(size)}")
+    tell = host.log if size >= _WORTH_TELLING else _nothing
+    tell(f"Sending {source.name}, {_megabytes(size)}")
     began = monotonic()
     if isinstance(host.connector, LocalConnector):
         # The connector would read all of it into memory.
@@ -71,7 +76,7 @@ def _put(host: Host, source: Path, destination: str) -> None:
         with source.open("rb") as file, Metered(file, size, host.log) as metered:
             cast("Any", host).put_file(metered, destination)
     seconds = max(monotonic() - began, 0.001)
-    host.log(f"Sent {source.name} in {seconds:.1f} s, {size / _MEGABYTE / seconds:.0f} MB/s")
+    tell(f"Sent {source.name} in {seconds:.1f} s, {size / _MEGABYTE / seconds:.0f} MB/s")
 
 
 class Metered(io.RawIOBase):
@@ -97,6 +102,10 @@ class Metered(io.RawIOBase):
     def seek(self, offset: int, whence: int = 0) -> int:
         """Go elsewhere in the file, as before another attempt."""
         return self._file.seek(offset, whence)
+
+
+def _nothing(_: str) -> None:
+    pass
 
 
 def _megabytes(size: int) -> str:

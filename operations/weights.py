@@ -11,13 +11,14 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from pyinfra.context import host
 from pyinfra.api.command import FunctionCommand, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
+from pyinfra.context import host
 
 from operations.facts.weights import LISTING, FileOnDisk, WeightsOnDisk, listed, receipt_of
-from operations.remote import Commands, complain, known, made, private_directory, run, sent
+from operations.remote import Commands, complain, operation, read, run
+from operations.transfer import made, private_directory, sent
 
 _LISTING_SECONDS = 60
 
@@ -79,7 +80,7 @@ def _vouch(state: State, host: Host, directory: str, good: Mapping[str, Mapping[
     receipt = shlex.quote(receipt_of(directory))
     written, output = run(
         host,
-        StringCommand(f"umask 022; cat > {receipt}.new && mv -f {receipt}.new {receipt}"),
+        f"umask 022; cat > {receipt}.new && mv -f {receipt}.new {receipt}",
         timeout_seconds=_LISTING_SECONDS,
         as_root=True,
         stdin=json.dumps({"files": files}, sort_keys=True),

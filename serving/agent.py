@@ -14,7 +14,6 @@ import signal
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import uvicorn
@@ -34,7 +33,9 @@ def main(path: str) -> None:
     """Serve until SIGTERM."""
     file = Path(path).resolve()
     configuration = AgentConfiguration.model_validate_json(file.read_text())
-    _log_to(Path(configuration.log_directory))
+    # To standard error, which launchd keeps in a file; the rank has a log of its own.
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     token = Path(configuration.token_file).read_text().strip()
     agent = Agent(configuration, release=file.parent.name, boot=boot_session())
     uvicorn.run(
@@ -50,12 +51,12 @@ def main(path: str) -> None:
 def _application(configuration: AgentConfiguration, agent: Agent, token: str) -> Starlette:
     replica = configuration.replica
     if replica is None or replica.rank != 0:
-        return application(agent, lambda: None, token, _lifespan(agent, None))
+        return application(agent, None, token, _lifespan(agent, None))
     others = [Peer(member, configuration.port, token) for member in replica.members[1:]]
     upstream = Upstream(replica)
     conducting = Conducting(replica, [agent, *others], upstream, Path(configuration.state_directory))
     endpoint = Endpoint(replica, conducting, upstream)
-    return application(agent, lambda: conducting.state, token, _lifespan(agent, conducting), endpoint.routes())
+    return application(agent, conducting, token, _lifespan(agent, conducting), endpoint.routes())
 
 
 def _lifespan(agent: Agent, conducting: Conducting | None) -> Lifespan:
@@ -79,12 +80,6 @@ def _leave_if_it_failed(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
         logging.critical("Conducting failed", exc_info=task.exception())
         os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _log_to(directory: Path) -> None:
-    handler = RotatingFileHandler(directory / "agent.log", maxBytes=8 * 2**20, backupCount=2)
-    logging.basicConfig(level=logging.INFO, handlers=[handler], format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

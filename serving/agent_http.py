@@ -15,21 +15,20 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.agent_api import Generation, ReplicaState
+from serving.agent_api import Generation
+from serving.conducting import Conducting
 from serving.endpoint import error, unavailable
 from serving.errors import StartRefused, TransportRefused
 from serving.peers import Keeper
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
-Replica = Callable[[], ReplicaState | None]
-"""The replica as its conductor has it; None on machines that conduct none."""
 
 
 def application(
-    keeper: Keeper, replica: Replica, token: str, lifespan: Lifespan, routes: Sequence[BaseRoute] = ()
+    keeper: Keeper, conducting: Conducting | None, token: str, lifespan: Lifespan, routes: Sequence[BaseRoute] = ()
 ) -> Starlette:
-    """The agent's application; `routes` are the endpoint's, where there is one."""
-    own = _Routes(keeper, replica)
+    """The agent's application. `conducting` and `routes`, the endpoint's, only where rank 0 is."""
+    own = _Routes(keeper, conducting)
     return Starlette(
         routes=[*own.routes(), *routes], middleware=[Middleware(TokenGuard, token=token)], lifespan=lifespan
     )
@@ -55,15 +54,16 @@ class TokenGuard:
 
 
 class _Routes:
-    def __init__(self, keeper: Keeper, replica: Replica) -> None:
+    def __init__(self, keeper: Keeper, conducting: Conducting | None) -> None:
         self._keeper = keeper
-        self._replica = replica
+        self._conducting = conducting
 
     def routes(self) -> list[Route]:
         return [
             Route("/live", self._live),
             Route("/state", self._state),
             Route("/ready", self._ready),
+            Route("/replica/afresh", self._begin_afresh, methods=["POST"]),
             Route("/rank", self._start, methods=["POST"]),
             Route("/rank", self._stop, methods=["DELETE"]),
             Route("/rank/join", self._join, methods=["POST"]),
@@ -73,16 +73,23 @@ class _Routes:
         return PlainTextResponse("alive\n")
 
     async def _state(self, _: Request) -> Response:
-        state = (await self._keeper.state()).model_copy(update={"replica": self._replica()})
+        replica = None if self._conducting is None else self._conducting.state
+        state = (await self._keeper.state()).model_copy(update={"replica": replica})
         return Response(state.model_dump_json(), media_type="application/json")
 
     async def _ready(self, _: Request) -> Response:
-        replica = self._replica()
-        if replica is None:
-            return error(404, "This machine carries no replica's rank 0.", "invalid_request_error")
+        if self._conducting is None:
+            return _conducts_none()
+        replica = self._conducting.state
         if replica.state != "ready":
             return unavailable(f"replica '{replica.name}' is {replica.state}. {replica.reason}".strip())
         return PlainTextResponse("ready\n")
+
+    async def _begin_afresh(self, _: Request) -> Response:
+        if self._conducting is None:
+            return _conducts_none()
+        self._conducting.begin_afresh()
+        return Response(status_code=202)
 
     async def _start(self, request: Request) -> Response:
         return await _told(request, self._keeper.start)
@@ -93,6 +100,10 @@ class _Routes:
     async def _stop(self, _: Request) -> Response:
         await self._keeper.stop()
         return Response(status_code=202)
+
+
+def _conducts_none() -> Response:
+    return error(404, "This machine carries no replica's rank 0.", "invalid_request_error")
 
 
 async def _told(request: Request, act: Callable[[int], Awaitable[None]]) -> Response:

@@ -177,6 +177,11 @@ class Cluster(Declared):
             raise ValidationError.from_exception_data(cls.__name__, faults)
         return cluster
 
+    @property
+    def system_python(self) -> str | None:
+        """The path of the Python that is on the machines already, if that is the one declared."""
+        return self.python.path if isinstance(self.python, SystemPython) else None
+
     def machine(self, name: str) -> Machine:
         """The machine of that name."""
         return next(machine for machine in self.machines if machine.name == name)

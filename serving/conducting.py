@@ -46,6 +46,7 @@ class Conducting:
         self._machines: tuple[AgentState | None, ...] = (None,) * len(keepers)
         self._golden: asyncio.Task[GoldenResult] | None = None
         self._asked = 0
+        self._afresh = False
 
     @property
     def state(self) -> ReplicaState:
@@ -64,11 +65,16 @@ class Conducting:
             ranks=ranks,
         )
 
+    def begin_afresh(self) -> None:
+        """Let a broken replica begin again; in any other state nothing changes."""
+        self._afresh = True
+
     async def run(self) -> None:
         """Observe, decide, act, until cancelled."""
         while True:
             self._machines = tuple(await asyncio.gather(*map(_state, self._keepers)))
             decision = decide(self._observation())
+            self._afresh = False
             self._note(decision)
             await asyncio.gather(*map(self._act, decision.actions))
             await asyncio.sleep(_PERIOD_SECONDS)
@@ -83,6 +89,7 @@ class Conducting:
             course=self._course,
             machines=self._machines,
             golden=asked.result() if asked is not None and asked.done() and not asked.cancelled() else None,
+            afresh=self._afresh,
         )
 
     def _note(self, decision: Decision) -> None:

@@ -81,6 +81,8 @@ class Observation:
     course: Course
     machines: tuple[AgentState | None, ...]
     golden: GoldenResult | None = None
+    afresh: bool = False
+    """Somebody asked a broken replica to begin again."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ def _gather(seen: Observation) -> Decision:
     course = seen.course
     stops = tuple(Stop(rank) for rank, machine in enumerate(seen.machines) if machine is not None and _lives(machine))
     if course.state == "broken":
-        return Decision(course, stops)
+        return Decision(replace(course, state="absent", restarts=0) if seen.afresh else course, stops)
     waiting = "; ".join(_missing(seen))
     if waiting:
         return Decision(replace(course, waiting=waiting), stops)

@@ -84,6 +84,8 @@ class AgentConfiguration(Declared):
     address: str
     port: int
     token_file: str
+    token_fingerprint: str
+    """Not read: another token makes another release, so that the agent starts again and reads it."""
     state_directory: str
     """Writable by the service account, survives restarts: rank status and hostfiles are written here."""
     log_directory: str

@@ -56,7 +56,7 @@ class Endpoint:
             asked = clean(kind, parse(await _body(request, body_limit(self._replica))), self._replica)
             state = self._conducting.state
             if state.state != "ready":
-                return unavailable(f"replica '{state.name}' is {state.state}. {state.reason}".strip())
+                return unavailable(f"replica '{state.name}' is {state.state}, needed ready.")
             if asked.stream:
                 return await self._stream(path, asked.body, asked.usage)
             whole = await _unless_left(request, self._upstream.complete(path, asked.body))

@@ -3,6 +3,7 @@
 CidermillError
 ├── TransportRefused     the declared transport cannot be had on this machine
 ├── WeightsDamaged       files on disk are not the ones declared
+├── LinksUnreadable      macOS does not tell about Thunderbolt ports or does not change them
 ├── StartRefused         an agent does not start or admit a rank now
 ├── RequestRefused       a client's request must not reach mlx-lm as it is
 ├── UpstreamFailed       mlx-lm did not answer a request, or not whole
@@ -26,6 +27,10 @@ class WeightsDamaged(CidermillError):
 
 class AgentUnreachable(CidermillError):
     """An agent did not answer, or not in the agreed shape."""
+
+
+class LinksUnreadable(CidermillError):
+    """macOS does not tell about Thunderbolt ports or does not change them."""
 
 
 class StartRefused(CidermillError):

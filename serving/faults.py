@@ -65,9 +65,13 @@ def _of_process(place: str, report: RankReport) -> Fault | None:
     if status is not None and status.phase == "ended":
         return Fault(3, f"{place} ended: {status.reason}")
     if not report.living:
-        words = report.last_words.strip()
-        return Fault(1, f"{place} ended {_how(report.exit_code)}" + (f"; its last words: {words}" if words else ""))
+        return Fault(1, f"{place} ended {_how(report.exit_code)}{_last_words(report)}")
     return None
+
+
+def _last_words(report: RankReport) -> str:
+    lines = [line.strip() for line in report.last_words.splitlines() if line.strip()]
+    return f"; its last words: {' | '.join(lines[-3:])[-400:]}" if lines else ""
 
 
 def _how(exit_code: int | None) -> str:

@@ -30,6 +30,17 @@ PATHS = frozenset(
 OPEN_PATHS = frozenset({"/health/liveliness", "/health/readiness"})
 """Those that need no key: they tell whether the gateway runs, and nothing of what it serves."""
 
+SWITCHES = {
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # otherwise three look-ups on the internet at every start
+    "LITELLM_TELEMETRY_DISABLED": "True",
+    "LITELLM_LOG": "WARNING",
+    "NO_DOCS": "True",
+    "NO_REDOC": "True",
+    "NO_OPENAPI": "True",
+    "DISABLE_ADMIN_UI": "True",
+}
+"""LiteLLM's switches: it reads them from the environment while it is imported."""
+
 
 class GatewayConfiguration(Declared):
     """What `dev.cidermill.gateway` is told."""
@@ -40,6 +51,8 @@ class GatewayConfiguration(Declared):
     """The key that clients must show."""
     token_file: str
     """The cluster token, which endpoints ask for."""
+    fingerprints: tuple[str, ...]
+    """Of key and token. Not read: other secrets make another release, so that the gateway starts again."""
     litellm: str
     """LiteLLM's own configuration file, beside this one."""
 

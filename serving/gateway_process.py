@@ -17,22 +17,12 @@ from typing import Any
 
 import uvicorn
 
-from serving.gateway import PATHS, GatewayConfiguration
+from serving.gateway import PATHS, SWITCHES, GatewayConfiguration
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-SWITCHES = {
-    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # otherwise three look-ups on the internet at every start
-    "LITELLM_TELEMETRY_DISABLED": "True",
-    "LITELLM_LOG": "WARNING",
-    "NO_DOCS": "True",
-    "NO_REDOC": "True",
-    "NO_OPENAPI": "True",
-    "DISABLE_ADMIN_UI": "True",
-}
 
 
 def main(path: str) -> None:

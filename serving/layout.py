@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 ROOT = "/opt/cidermill"
+PYTHON = f"{ROOT}/python"
 ENVIRONMENTS = f"{ROOT}/environments"
 SOFTWARE = f"{ROOT}/software"
 RELEASES = f"{ROOT}/releases"
@@ -28,7 +29,7 @@ KEY = f"{SECRETS}/gateway.key"
 
 def directories(account: str) -> list[tuple[str, str, str, int]]:
     """(path, owner, group, mode as its decimal digits) of every directory, parents first."""
-    ours = (ROOT, ENVIRONMENTS, SOFTWARE, RELEASES, WEIGHTS)
+    ours = (ROOT, PYTHON, ENVIRONMENTS, SOFTWARE, RELEASES, WEIGHTS)
     theirs = ((SECRETS, 700), (STATE, 755), (LOGS, 755))
     return [
         *((path, "root", "wheel", 755) for path in ours),

@@ -1,4 +1,4 @@
-"""What one machine is to hold: its releases, each named by the hash of what is in it. Pure.
+"""What machines are to hold: releases, each named by the hash of what is in it. Pure.
 
 A release is links to directories that never change, and configuration as text. The same inputs give the same name on
 every machine and every day, so "is it laid?" is one look at a path, and "did it change?" one comparison of names.
@@ -10,7 +10,9 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from serving import daemons
 from serving.cabling import port_towards
 from serving.cluster import Cluster, Declared, Replica
 from serving.configuration import (
@@ -25,6 +27,15 @@ from serving.gateway import GatewayConfiguration, litellm_configuration
 from serving.layout import ENVIRONMENTS, KEY, LINKS_REPORT, LOGS, RELEASES, SOFTWARE, STATE, TOKEN, WEIGHTS
 from serving.seen import Seen
 from serving.transport import cable_addresses, ring_hosts
+
+CLUSTER_TOKEN, GATEWAY_KEY = "cluster_token", "gateway_key"
+"""Names of the secrets: what agents ask of each other and of the gateway, and what clients show."""
+
+GATEWAY_SECONDS = 120
+"""LiteLLM takes 5 to 30 seconds to begin; a machine that has just restarted has other things to do as well."""
+
+Daemon = dict[str, Any]
+"""`label` and `plist` of a LaunchDaemon."""
 
 
 @dataclass(frozen=True)
@@ -41,53 +52,156 @@ class Release:
         content = json.dumps([dict(self.links), dict(self.files)], sort_keys=True)
         return f"{RELEASES}/{self.kind}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self.path.rpartition("/")[2]
 
-def weights_directory(name: str, manifest: Manifest) -> str:
-    """Where weights lie: another manifest is another directory, so new weights never disturb the old."""
-    return f"{WEIGHTS}/{name}-{manifest.digest[:12]}"
+    @property
+    def laid(self) -> dict[str, Any]:
+        """Path, links and files, as what lays it wants them."""
+        return {"path": self.path, "links": self.links, "files": self.files}
 
-
-def links_release(cluster: Cluster, seen: Mapping[str, Seen], machine: str, links: Mapping[str, str]) -> Release:
-    """The release of `dev.cidermill.links` on one machine."""
-    configuration = LinksConfiguration(machine=machine, cables=_cabled(cluster, seen, machine), report=LINKS_REPORT)
-    return Release("links", links, {"links.json": _text(configuration)})
-
-
-def agent_release(
-    cluster: Cluster, manifests: Mapping[str, Manifest], machine: str, links: Mapping[str, str]
-) -> Release:
-    """The release of `dev.cidermill.agent` on one machine."""
-    replica = cluster.replica_of(machine)
-    configuration = AgentConfiguration(
-        cluster=cluster.name,
-        machine=machine,
-        address=cluster.machine(machine).address,
-        port=cluster.ports.agent,
-        token_file=TOKEN,
-        state_directory=STATE,
-        log_directory=LOGS,
-        links_report=LINKS_REPORT,
-        replica=_replica(cluster, replica, manifests[replica.weights], machine) if replica else None,
-    )
-    return Release("agent", links, {"agent.json": _text(configuration)})
+    def command(self, module: str, configuration: str) -> list[str]:
+        """The command line of one of our modules, run with this release from anywhere."""
+        python, software = f"{self.path}/environment/bin/python", f"{self.path}/software"
+        return ["/usr/bin/env", f"PYTHONPATH={software}", python, "-m", module, f"{self.path}/{configuration}"]
 
 
-def gateway_release(cluster: Cluster, proven: Collection[str], links: Mapping[str, str]) -> Release:
-    """The release of `dev.cidermill.gateway`: it lists the proven replicas and no others."""
-    litellm = json.dumps(litellm_configuration(cluster, proven), indent=2) + "\n"
-    configuration = GatewayConfiguration(
-        address=cluster.machine(cluster.gateway.machine).address,
-        port=cluster.gateway.port,
-        key_file=KEY,
-        token_file=TOKEN,
-        litellm="litellm.yaml",
-    )
-    return Release("gateway", links, {"litellm.yaml": litellm, "gateway.json": _text(configuration)})
+@dataclass(frozen=True)
+class Sent:
+    """Weights on their way: from `source` on the control machine to `directory`, the files by path."""
+
+    name: str
+    directory: str
+    source: str
+    files: Mapping[str, Mapping[str, Any]]
 
 
-def contents(environment: str, software: str) -> dict[str, str]:
-    """The links of a release: to its locked environment and to our own software, by their directories' names."""
-    return {"environment": f"{ENVIRONMENTS}/{environment}", "software": f"{SOFTWARE}/{software}"}
+@dataclass(frozen=True)
+class Plan:
+    """All releases of a lab, from what was declared and what was read; the names are those of laid directories."""
+
+    cluster: Cluster
+    seen: Mapping[str, Seen]
+    manifests: Mapping[str, Manifest]
+    packages: Mapping[str, str]
+    """What `node`, `gateway` and `software` are called where they lie."""
+    fingerprints: Mapping[str, str]
+    """Of each secret, by its name."""
+
+    def environments(self, machine: str) -> list[str]:
+        """The kinds of environment a machine needs."""
+        return ["node", "gateway"] if self._is_door(machine) else ["node"]
+
+    def interpreter(self, kind: str) -> str:
+        """The path of an environment's Python."""
+        return f"{ENVIRONMENTS}/{self.packages[kind]}/bin/python"
+
+    def secrets(self, machine: str) -> dict[str, str]:
+        """Path on the machine and name of each secret it needs."""
+        return {TOKEN: CLUSTER_TOKEN, KEY: GATEWAY_KEY} if self._is_door(machine) else {TOKEN: CLUSTER_TOKEN}
+
+    def weights(self, machine: str) -> list[Sent]:
+        """The weights a machine needs."""
+        replica = self.cluster.replica_of(machine)
+        if replica is None:
+            return []
+        declared, manifest = self.cluster.weights_of(replica), self.manifests[replica.weights]
+        directory = _weights_directory(declared.name, manifest)
+        files = {path: file.model_dump() for path, file in manifest.files.items()}
+        return [Sent(declared.name, directory, declared.path, files)]
+
+    def releases(self, machine: str) -> list[Release]:
+        """What can be laid before anything is proven."""
+        links = [self.links(machine)] if self.cluster.neighbours(machine) else []
+        return [*links, self.agent(machine)]
+
+    def daemons(self, machine: str) -> list[Daemon]:
+        """The daemons whose loading disturbs nobody: all but a replica's agent and the gateway."""
+        links = [_daemon(daemons.links(self.links(machine).path))] if self.cluster.neighbours(machine) else []
+        return [*links, self.agent_daemon(machine)] if self.cluster.replica_of(machine) is None else links
+
+    def labels(self, machine: str) -> set[str]:
+        """All daemons of ours that belong on a machine."""
+        early = {daemon["label"] for daemon in self.daemons(machine)}
+        return {*early, daemons.AGENT, *([daemons.GATEWAY] if self._is_door(machine) else [])}
+
+    def agent_daemon(self, machine: str) -> Daemon:
+        """A machine's agent."""
+        return _daemon(daemons.agent(self.agent(machine).path, self.cluster.account.name))
+
+    def proof(self, replica: Replica) -> dict[str, Any]:
+        """Where and how to ask whether a replica is ready with its release, and how long that may take."""
+        first = replica.machines[0]
+        return {
+            "on": first,
+            "command": self.agent(first).command("serving.status", "agent.json"),
+            "release": self.agent(first).name,
+            "agent": daemons.AGENT,
+            "within_seconds": replica.ready_within_seconds,
+        }
+
+    def gateway_daemon(self, proven: Collection[str]) -> Daemon:
+        """The gateway."""
+        return _daemon(daemons.gateway(self.gateway(proven).path, self.cluster.account.name))
+
+    def gateway_release(self, proven: Collection[str]) -> dict[str, Any]:
+        """The gateway's release, as what lays it wants it."""
+        return self.gateway(proven).laid
+
+    def gateway_answering(self, proven: Collection[str]) -> dict[str, Any]:
+        """How to ask whether the gateway answers, and how long it may take to begin."""
+        command = self.gateway(proven).command("serving.gateway_status", "gateway.json")
+        return {"command": command, "within_seconds": GATEWAY_SECONDS}
+
+    def links(self, machine: str) -> Release:
+        """The release of `dev.cidermill.links` on one machine."""
+        cables = _cabled(self.cluster, self.seen, machine)
+        configuration = LinksConfiguration(machine=machine, cables=cables, report=LINKS_REPORT)
+        return self._release("links", "node", {"links.json": _text(configuration)})
+
+    def agent(self, machine: str) -> Release:
+        """The release of `dev.cidermill.agent` on one machine."""
+        replica = self.cluster.replica_of(machine)
+        configuration = AgentConfiguration(
+            cluster=self.cluster.name,
+            machine=machine,
+            address=self.cluster.machine(machine).address,
+            port=self.cluster.ports.agent,
+            token_file=TOKEN,
+            token_fingerprint=self.fingerprints[CLUSTER_TOKEN],
+            state_directory=STATE,
+            log_directory=LOGS,
+            links_report=LINKS_REPORT,
+            replica=_replica(self.cluster, replica, self.manifests[replica.weights], machine) if replica else None,
+        )
+        return self._release("agent", "node", {"agent.json": _text(configuration)})
+
+    def gateway(self, proven: Collection[str]) -> Release:
+        """The release of `dev.cidermill.gateway`: it lists the proven replicas and no others."""
+        litellm = json.dumps(litellm_configuration(self.cluster, proven), indent=2) + "\n"
+        configuration = GatewayConfiguration(
+            address=self.cluster.machine(self.cluster.gateway.machine).address,
+            port=self.cluster.gateway.port,
+            key_file=KEY,
+            token_file=TOKEN,
+            fingerprints=(self.fingerprints[GATEWAY_KEY], self.fingerprints[CLUSTER_TOKEN]),
+            litellm="litellm.yaml",
+        )
+        return self._release("gateway", "gateway", {"litellm.yaml": litellm, "gateway.json": _text(configuration)})
+
+    def _release(self, kind: str, environment: str, files: Mapping[str, str]) -> Release:
+        environment, software = self.packages[environment], self.packages["software"]
+        links = {"environment": f"{ENVIRONMENTS}/{environment}", "software": f"{SOFTWARE}/{software}"}
+        return Release(kind, links, files)
+
+    def _is_door(self, machine: str) -> bool:
+        return machine == self.cluster.gateway.machine
+
+
+def _daemon(plist: dict[str, Any]) -> Daemon:
+    return {"label": plist["Label"], "plist": plist}
 
 
 def _cabled(cluster: Cluster, seen: Mapping[str, Seen], machine: str) -> tuple[Cabled, ...]:
@@ -117,7 +231,7 @@ def _replica(cluster: Cluster, replica: Replica, manifest: Manifest, machine: st
         ring=ring_hosts(cluster, replica) if replica.transport == "ring" else (),
         coordinator=f"{first.address}:{cluster.ports.transport}" if replica.transport not in (None, "ring") else None,
         weights=weights.name,
-        weights_directory=weights_directory(weights.name, manifest),
+        weights_directory=_weights_directory(weights.name, manifest),
         manifest=manifest,
         golden=weights.golden,
         context_tokens=replica.context_tokens,
@@ -125,6 +239,11 @@ def _replica(cluster: Cluster, replica: Replica, manifest: Manifest, machine: st
         restarts=replica.restarts,
         rank_port=cluster.ports.rank,
     )
+
+
+def _weights_directory(name: str, manifest: Manifest) -> str:
+    # Other weights of the same name get another directory, so they never disturb the ones in use.
+    return f"{WEIGHTS}/{name}-{manifest.digest[:12]}"
 
 
 def _text(configuration: Declared) -> str:

@@ -39,6 +39,8 @@ def arguments(replica: ReplicaConfiguration) -> list[str]:
         # By count, never by bytes: ranks evict together only if they count alike.
         *("--prompt-cache-size", str(replica.slots)),
         *("--max-tokens", str(replica.context_tokens)),
+        # INFO is four lines about the cache for each request, which would bury a rank's last words.
+        *("--log-level", "WARNING"),
         *(["--pipeline"] if replica.sharding == "pipeline" else []),
     ]
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
 
 from serving.cabling import cables
 from serving.cluster import Cluster
 from serving.seen import Mac, Problem, Rdma, Seen
+
+K = TypeVar("K")
 
 COLUMNS = ("Mac", "is", "memory", "macOS", "RDMA", "cables", "serves")
 
 
 def rows(cluster: Cluster, seen: Mapping[str, Seen]) -> list[tuple[str, ...]]:
     """One row per machine under COLUMNS."""
-    return [(name, *_identity(seen[name].mac), *_fabric(cluster, seen, name), _serves(cluster, name)) for name in seen]
+    names = [machine.name for machine in cluster.machines if machine.name in seen]
+    return [(name, *_identity(seen[name].mac), *_fabric(cluster, seen, name), _serves(cluster, name)) for name in names]
 
 
 def _identity(mac: Mac | Problem) -> tuple[str, str, str]:
@@ -40,3 +47,31 @@ def _serves(cluster: Cluster, name: str) -> str:
     door = "the gateway" if cluster.gateway.machine == name else ""
     rank = f"rank {replica.machines.index(name)} of replica {replica.name}" if replica else ""
     return ", ".join(filter(None, (rank, door)))
+
+
+def endpoint(cluster: Cluster, file: Path) -> str:
+    """Where the endpoint is, where its key is, and a line to try it with; `file` is what clients source."""
+    url, name = base_url(cluster), cluster.replicas[0].weights
+    body = json.dumps({"model": name, "messages": [{"role": "user", "content": cluster.weights[0].golden.question}]})
+    return f"""
+The endpoint is {url}/v1 and serves {", ".join(sorted({replica.weights for replica in cluster.replicas}))}.
+The key is in {file}, with what OpenAI and Anthropic clients want to know. Try it:
+
+source {file} && curl -s "$OPENAI_BASE_URL/chat/completions" -H "Authorization: Bearer $OPENAI_API_KEY" \\
+  -H 'Content-Type: application/json' -d {shlex.quote(body)}
+"""
+
+
+def variables(cluster: Cluster, key: K) -> dict[str, str | K]:
+    """What clients read from their environment; the key may be wrapped."""
+    return {
+        "OPENAI_BASE_URL": f"{base_url(cluster)}/v1",
+        "OPENAI_API_KEY": key,
+        "ANTHROPIC_BASE_URL": base_url(cluster),
+        "ANTHROPIC_AUTH_TOKEN": key,
+    }
+
+
+def base_url(cluster: Cluster) -> str:
+    """The gateway's own address."""
+    return f"http://{cluster.machine(cluster.gateway.machine).address}:{cluster.gateway.port}"

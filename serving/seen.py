@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -87,3 +88,8 @@ class Seen(Observed):
     ports: Annotated[tuple[Port, ...], Field(strict=False)] | Problem
     rdma: Rdma | Problem
     interpreter: Interpreter | Problem | None = None
+
+
+def lab(facts: Mapping[str, object]) -> dict[str, Seen]:
+    """Everything read off every Mac, by machine. Raises pydantic's ValidationError for a fact of another shape."""
+    return {machine: Seen.model_validate(read) for machine, read in facts.items()}

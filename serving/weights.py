@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
+from serving.cluster import Cluster
 from serving.configuration import File, Manifest
 from serving.errors import WeightsDamaged
 
@@ -18,6 +20,12 @@ NEEDED = ("config.json", "model.safetensors.index.json", "tokenizer_config.json"
 """Without these mlx-lm cannot load weights in every sharding."""
 
 
+def manifests(cluster: Cluster) -> dict[str, Manifest]:
+    """The manifest of each of the cluster's weights, by name, read on the machine this runs on."""
+    return {weights.name: manifest(Path(weights.path)) for weights in cluster.weights}
+
+
+@cache
 def manifest(directory: Path) -> Manifest:
     """The manifest of a directory; hidden files are not part of it. Raises WeightsDamaged when it is no weights."""
     missing = [name for name in NEEDED if not (directory / name).is_file()]

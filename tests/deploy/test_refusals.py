@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.deploy.running import STANDIN, Run, deploy
+from tests.deploy.running import STANDIN, deploy
 from tests.standin.lab import Lab
 
 pytestmark = pytest.mark.lab
@@ -22,15 +22,14 @@ REFUSALS = {
 
 @pytest.mark.parametrize(("fault", "told"), REFUSALS.items(), ids=REFUSALS)
 def test_a_fault_is_refused_by_name_and_nothing_differs(
-    deployed: Run,
     lab: Lab,
     trees: Callable[[], dict[str, dict[str, str]]],
     fault: str,
     told: tuple[str, str, str, str],
 ):
     machine, *words = told
-    before = trees()
     lab.fault(fault, machine)
+    before = trees()
     try:
         run = deploy(STANDIN)
         after = trees()

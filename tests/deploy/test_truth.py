@@ -47,7 +47,7 @@ def test_one_wrong_byte_keeps_a_replica_from_becoming_ready_and_the_file_and_mac
     content = bytearray(damaged.read_bytes())
     content[-1] ^= 1
     damaged.write_bytes(content)
-    lab.run("mac-3", "sudo launchctl kickstart -k system/dev.cidermill.agent")
+    lab.call("mac-3", "/bin/launchctl", "kickstart", "-k", "system/dev.cidermill.agent")
 
     broken = replica_until("mac-3", "broken")
 
@@ -57,9 +57,7 @@ def test_one_wrong_byte_keeps_a_replica_from_becoming_ready_and_the_file_and_mac
     assert said(client) == GOLDEN_ANSWER
 
 
-def test_after_a_restart_of_a_mac_its_daemons_come_back_by_themselves(
-    lab: Lab, client: OpenAI, trees: Callable[[], dict[str, dict[str, str]]]
-):
+def test_after_a_restart_of_a_mac_its_daemons_come_back_by_themselves(lab: Lab, client: OpenAI):
     lab.reboot("mac-2")
     replica_until("mac-1", "ready")
     lab.reboot("mac-3")

@@ -2,32 +2,35 @@ import json
 
 import pytest
 
-from serving import layout
+from serving import daemons, layout
 from serving.configuration import AgentConfiguration, File, LinksConfiguration, Manifest
-from serving.plan import agent_release, contents, gateway_release, links_release, weights_directory
+from serving.plan import Plan
 from tests.serving.declarations import declared
 from tests.serving.labs import all_well, domain
 
 MANIFESTS = {"w": Manifest(files={"config.json": File(size=2, sha256="ab")}, digest="0123456789abcdef")}
-LINKS = contents("node-1111", "software-2222")
+
+
+FINGERPRINTS = {"cluster_token": "aa", "gateway_key": "bb"}
+
+
+def plan(software: str = "software-2222", manifests: dict[str, Manifest] = MANIFESTS, **changes: object) -> Plan:
+    packages = {"node": "node-1", "gateway": "gateway-1", "software": software}
+    return Plan(declared(**changes), all_well(), manifests, packages, FINGERPRINTS)
 
 
 def agent(machine: str, **changes: object) -> AgentConfiguration:
-    release = agent_release(declared(**changes), MANIFESTS, machine, LINKS)
-    return AgentConfiguration.model_validate_json(release.files["agent.json"])
+    return AgentConfiguration.model_validate_json(plan(**changes).agent(machine).files["agent.json"])
 
 
 def test_the_same_inputs_give_the_same_name_and_other_inputs_another():
-    first, again = (agent_release(declared(), MANIFESTS, "m1", LINKS) for _ in range(2))
-    other = agent_release(declared(), MANIFESTS, "m1", contents("node-1111", "software-3333"))
-
-    assert first.path == again.path
-    assert first.path != other.path
+    assert plan().agent("m1").path == plan().agent("m1").path
+    assert plan().agent("m1").path != plan(software="software-3333").agent("m1").path
 
 
 def test_a_change_to_one_replica_leaves_the_releases_of_the_other_as_they_are():
-    before = {m: agent_release(declared(), MANIFESTS, m, LINKS).path for m in ("m1", "m2", "m3", "m4")}
-    after = {m: agent_release(declared(replicas__1__slots=8), MANIFESTS, m, LINKS).path for m in before}
+    before = {m: plan().agent(m).path for m in ("m1", "m2", "m3", "m4")}
+    after = {m: plan(replicas__1__slots=8).agent(m).path for m in before}
 
     assert [before[m] == after[m] for m in before] == [True, True, False, False]
 
@@ -55,8 +58,7 @@ def test_a_machine_in_no_replica_has_an_agent_that_keeps_no_rank():
 
 
 def test_links_are_told_by_the_domain_of_the_port_the_cable_was_found_in():
-    release = links_release(declared(), all_well(), "m2", LINKS)
-    configuration = LinksConfiguration.model_validate_json(release.files["links.json"])
+    configuration = LinksConfiguration.model_validate_json(plan().links("m2").files["links.json"])
 
     assert [(c.peer, c.domain_uuid, c.address, c.peer_address) for c in configuration.cables] == [
         ("m1", domain("m2", "m1"), "10.213.0.2", "10.213.0.1"),
@@ -67,7 +69,7 @@ def test_links_are_told_by_the_domain_of_the_port_the_cable_was_found_in():
 
 @pytest.mark.parametrize("proven", [set(), {"b"}, {"a", "b"}])
 def test_the_gateway_lists_the_proven_replicas_and_no_others(proven: set[str]):
-    litellm = json.loads(gateway_release(declared(), proven, LINKS).files["litellm.yaml"])
+    litellm = json.loads(plan().gateway(proven).files["litellm.yaml"])
 
     assert {deployment["model_info"]["id"] for deployment in litellm["model_list"]} == proven
 
@@ -75,7 +77,21 @@ def test_the_gateway_lists_the_proven_replicas_and_no_others(proven: set[str]):
 def test_other_weights_lie_in_another_directory():
     new = MANIFESTS["w"].model_copy(update={"digest": "fedcba9876543210"})
 
-    assert weights_directory("w", new) != weights_directory("w", MANIFESTS["w"])
+    assert plan(manifests={"w": new}).weights("m1") != plan().weights("m1")
+
+
+def test_only_the_door_has_the_gateway_and_its_key():
+    assert [plan().environments(m) for m in ("m1", "m2")] == [["node", "gateway"], ["node"]]
+    assert layout.KEY in plan().secrets("m1")
+    assert layout.KEY not in plan().secrets("m2")
+    assert daemons.GATEWAY not in plan().labels("m2")
+
+
+def test_the_agent_of_a_replica_is_not_loaded_before_the_roll_reaches_it():
+    alone = plan(replicas=[declared().replicas[0].model_dump()])
+
+    assert [daemon["label"] for daemon in plan().daemons("m4")] == [daemons.LINKS]
+    assert [daemon["label"] for daemon in alone.daemons("m4")] == [daemons.LINKS, daemons.AGENT]
 
 
 def test_only_the_service_account_can_write_where_it_must_and_nobody_else_reads_its_secrets():

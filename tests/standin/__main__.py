@@ -43,17 +43,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _up(lab: Lab, _: argparse.Namespace) -> int:
-    from tests.standin.assembly import assemble
+def _up(lab: Lab, arguments: argparse.Namespace) -> int:
+    from tests.standin.assembly import assemble  # what it needs takes longer to import than the others take to run
 
     with lab.files.locked():
         if lab.is_up():
-            print("nothing to do: the lab is up")
-            return 0
-        assemble(lab.files, default_rack())
-        for name in lab.rack().machines:
+            names = [name for name in lab.rack().machines if lab.is_on(name)]
+        else:
+            assemble(lab.files, default_rack())
+            names = list(lab.rack().machines)
+        for name in names:
             lab.wait_until_on(name)
-    return 0
+    return _status(lab, arguments)
 
 
 def _down(lab: Lab, _: argparse.Namespace) -> int:

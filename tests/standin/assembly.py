@@ -29,19 +29,20 @@ def assemble(state: State, rack: Rack) -> None:
     disassemble(state)
     try:
         _write_files(state, rack)
-        hardware = {name: _start_hardware(state, name) for name in rack.machines}
-        pids = {name: _ready(state, name, process) for name, process in hardware.items()}
-        lay_wires(state, rack, pids)
+        starting = {name: _start_hardware(state, name) for name in rack.machines}
+        hardware = {name: _ready(state, name, process) for name, process in starting.items()}
+        lay_wires(state, rack, hardware)
     except BaseException:
         disassemble(state)
         raise
-    for pid in pids.values():
+    for pid in hardware.values():
         os.kill(pid, POWER_BUTTON)
+    write_rack(state.healthy_file, rack)
 
 
 def disassemble(state: State) -> None:
     """End every process of the lab and remove its network and files; nothing there is fine too."""
-    for pid in hardware_processes(state):
+    for pid in reversed(hardware_processes(state)):  # children first, so that their parents can still collect them
         _kill(pid)
     remove_wires(state)
     shutil.rmtree(state.directory, ignore_errors=True)
@@ -49,11 +50,8 @@ def disassemble(state: State) -> None:
 
 def hardware_processes(state: State) -> list[int]:
     """The processes of this lab's Macs, hardware first; found by their command line, since pid files can be stale."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and _is_hardware(entry, state):
-            found.append(int(entry.name))
-    return sorted(found)
+    entries = (entry for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    return sorted(int(entry.name) for entry in entries if _is_hardware(entry, state))
 
 
 def _is_hardware(process: Path, state: State) -> bool:
@@ -81,7 +79,6 @@ def _kill(pid: int) -> None:
 def _write_files(state: State, rack: Rack) -> None:
     state.directory.mkdir(parents=True)
     state.stage.mkdir()
-    write_rack(state.healthy_file, rack)
     state.write_rack(rack)
     _write_key(state.key, "cidermill")
     state.key.with_suffix(".pub").write_bytes(_public(state.key))
@@ -110,14 +107,13 @@ def _start_hardware(state: State, name: str) -> subprocess.Popen[str]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
-            start_new_session=True,
             text=True,
         )
 
 
 def _ready(state: State, name: str, process: subprocess.Popen[str]) -> int:
-    with process.stdout as output:
-        answer = output.read()
-    if answer != "ready\n":
-        raise LabUnavailable(f"cannot switch on {name}: {state.log(name).read_text().strip()}")
-    return process.pid
+    pid, _ = process.communicate()
+    if not pid:
+        *_, reason = state.log(name).read_text().strip().splitlines() or ["it ended without a word"]
+        raise LabUnavailable(f"cannot switch on {name}: {reason}. The lab needs to make namespaces and mounts.")
+    return int(pid)

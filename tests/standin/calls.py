@@ -8,11 +8,14 @@ from pathlib import Path
 
 from tests.standin.mac import Reply
 
+SECONDS = 30.0
+
 
 def call(server: Path, argv: list[str]) -> Reply:
-    """Run one command by its absolute path, with nothing on its standard input."""
+    """Run one command by its absolute path, with nothing on its standard input; TimeoutError if the Mac is frozen."""
     request = "\0".join([argv[0], str(len(argv)), *argv]).encode()
     with socket.socket(socket.AF_UNIX) as connection, open(os.devnull, "rb") as nothing:
+        connection.settimeout(SECONDS)
         connection.connect(str(server))
         socket.send_fds(connection, [request], [nothing.fileno()])
         connection.shutdown(socket.SHUT_WR)

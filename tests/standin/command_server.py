@@ -1,8 +1,8 @@
 """The resident process's side of Apple's commands: one connection of the client script is one call.
 
-A request is `command NUL count NUL argv... NUL NAME=VALUE...` with the caller's standard input attached, and ends
-where the client stops sending. The answer is `code length\\n`, `length` bytes for standard output, the rest for standard
-error. Who calls is told by the kernel. A command that raises leaves its traceback in the Mac's log and no answer.
+A request is `command NUL count NUL argv... NUL NAME=VALUE...` with the caller's standard input attached, and ends where
+the client stops sending. The answer is a line `code length`, then `length` bytes for standard output and the rest for
+standard error. Who calls is told by the kernel. A command that raises leaves its traceback in the Mac's log, no answer.
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ class CommandServer:
             call = asyncio.create_task(self._answer(connection))
             self._calls.add(call)
             call.add_done_callback(self._calls.discard)
+
+    def close(self) -> None:
+        """Refuse further calls."""
+        self._listener.close()
 
     async def _answer(self, connection: socket.socket) -> None:
         with connection:

@@ -53,10 +53,11 @@ def _cable(line: str, **fields: Any) -> Fault:
     """Something about the first cable of a Mac, for the Macs at both its ends."""
 
     def put(lab: Lab, name: str) -> None:
-        _exchange_cable(lab, name, lambda cable: replace(cable, **fields))
+        _exchange_cable(lab, name, fields)
 
     def mend(lab: Lab, name: str) -> None:
-        _exchange_cable(lab, name, lambda cable: _first_cable(lab.files.healthy().cables, name))
+        healthy = _first_cable(lab.files.healthy().cables, name)
+        _exchange_cable(lab, name, {field: getattr(healthy, field) for field in fields})
 
     return Fault(line, put, mend)
 
@@ -76,11 +77,11 @@ def _first_cable(cables: tuple[Cable, ...], name: str) -> Cable:
     return next(cable for cable in cables if name in dict(cable.ends))
 
 
-def _exchange_cable(lab: Lab, name: str, new: Callable[[Cable], Cable]) -> None:
+def _exchange_cable(lab: Lab, name: str, fields: dict[str, Any]) -> None:
     with lab.files.locked():
         rack = lab.rack()
         old = _first_cable(rack.cables, name)
-        lab.files.write_rack(with_cable(rack, old, new(old)))
+        lab.files.write_rack(with_cable(rack, old, replace(old, **fields)))
         for machine, receptacle in old.ends:
             if lab.is_on(machine):
                 _reconnect(lab, machine, receptacle)
@@ -116,8 +117,8 @@ def _processes(lab: Lab, name: str) -> Iterator[int]:
         try:
             if entry.name.isdigit() and os.readlink(entry / "ns/pid") == namespace:
                 yield int(entry.name)
-        except FileNotFoundError:
-            continue  # it ended while the list was read
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # it ended while the list was read, or belongs to whoever contains this machine
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -77,7 +77,7 @@ def die_with_parent() -> None:
 
 
 def stay_inside() -> None:
-    """Give up, for the programs executed from here on, what even root must not do: mount, load modules, make devices."""
+    """Give up, for programs executed from here on, what not even root may do: mount, load modules, make devices."""
     for capability in _BEYOND_THE_MAC.values():
         _check(_libc.prctl(_DROP_FROM_BOUNDING_SET, capability, 0, 0, 0))
 

@@ -11,6 +11,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from tests.standin.mac import INSIDE, Machine, Rack, Reply
 from tests.standin.state import State
 from tests.standin.unavailable import LabUnavailable, refuse_unfit_machine
 
-__all__ = ["Lab", "LabUnavailable", "ensure_up"]
+__all__ = ["Lab", "LabUnavailable", "ensure_up", "for_inventory"]
 
 BOOT_SECONDS = 30.0
 POWER_BUTTON, PLUG_PULLED = signal.SIGUSR1, signal.SIGHUP
@@ -37,6 +38,16 @@ def ensure_up() -> Lab:
         print("stand-in Macs: bringing the lab up", file=sys.stderr)
         lab.up()
     return lab
+
+
+def for_inventory() -> Lab:
+    """The default lab for an inventory file: up, or pyinfra's own clean refusal."""
+    from pyinfra.api.exceptions import InventoryError
+
+    try:
+        return ensure_up()
+    except LabUnavailable as reason:
+        raise InventoryError(str(reason)) from reason
 
 
 @dataclass(frozen=True)
@@ -76,7 +87,7 @@ class Lab:
 
     def is_up(self) -> bool:
         """Whether the hardware of every Mac is there, switched on or off."""
-        return self.files.rack_file.exists() and all(self._hardware_runs(name) for name in self.rack().machines)
+        return self.files.healthy_file.exists() and all(self._hardware_runs(name) for name in self.rack().machines)
 
     def _hardware_runs(self, name: str) -> bool:
         try:
@@ -129,8 +140,13 @@ class Lab:
 
     def reboot(self, name: str) -> None:
         """Restart macOS as `shutdown -r now` does, and wait until SSH answers on the new boot."""
-        with _watch(self.pid1(name)) as ended:
-            self.call(name, "/sbin/shutdown", "-r", "now")
+        pid1 = self.pid1(name)
+        self.call(name, "/sbin/shutdown", "-r", "now")
+        self.wait_until_rebooted(name, pid1)
+
+    def wait_until_rebooted(self, name: str, old_pid1: int) -> None:
+        """Wait until the macOS whose first process this was has ended, and SSH answers on the next."""
+        with _watch(old_pid1) as ended:
             ended.wait()
         self.wait_until_on(name)
 
@@ -139,6 +155,8 @@ class Lab:
         with _watch(self.pid1(name)) as ended:
             os.kill(self.hardware(name), PLUG_PULLED)
             ended.wait()
+        while self.is_on(name):  # until the hardware has taken its own ports down too
+            time.sleep(0.01)
 
     def press_power_button(self, name: str) -> None:
         """Switch a Mac on, and wait until SSH answers."""

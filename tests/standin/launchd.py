@@ -8,11 +8,12 @@ disabled, and stays so across reboots whether or not a job of that name exists.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from pathlib import Path
 
 from tests.standin.launchd_job import Job
-from tests.standin.launchd_plist import LaunchdError, read_job
+from tests.standin.launchd_plist import JobPlist, LaunchdError, read_job
 from tests.standin.mac import Memory
 
 LOG = logging.getLogger("standin.launchd")
@@ -35,10 +36,8 @@ class Launchd:
     async def start(self) -> None:
         """Boot: load every plist that is sound and enabled; the rest goes to the log, as on macOS."""
         for path in sorted(self.daemons.glob("*.plist")):
-            try:
+            with contextlib.suppress(LaunchdError):  # bootstrap has logged it
                 self.bootstrap(path)
-            except LaunchdError as error:
-                LOG.warning("not loaded at boot: %s", error.reason)
 
     async def stop(self) -> None:
         """Shutdown: SIGTERM to every job at once, then SIGKILL, and return when all are gone."""
@@ -58,12 +57,18 @@ class Launchd:
         return self._jobs[label]
 
     def bootstrap(self, path: Path) -> Job:
-        """Load a job from its file. Raises LaunchdError 5 (bad file, label taken) or 119 (disabled)."""
-        plist = read_job(path)
+        """Load a job from its file. Raises LaunchdError 5 (bad file, label taken) or 119 (disabled), and logs why."""
+        try:
+            return self._load(read_job(path))
+        except LaunchdError as error:
+            LOG.warning("bootstrap refused: %s", error.reason)
+            raise
+
+    def _load(self, plist: JobPlist) -> Job:
         if plist.label in self._jobs:
-            raise LaunchdError(5, f"{path}: '{plist.label}' is already loaded")
+            raise LaunchdError(5, f"{plist.path}: '{plist.label}' is already loaded")
         if self.disabled.get(plist.label, plist.disabled):
-            raise LaunchdError(119, f"{path}: '{plist.label}' is disabled")
+            raise LaunchdError(119, f"{plist.path}: '{plist.label}' is disabled")
         job = self._jobs[plist.label] = Job(plist)
         job.load()
         return job

@@ -17,8 +17,13 @@ from xml.parsers.expat import ExpatError
 
 DEFAULT_THROTTLE_SECONDS = 10
 DEFAULT_EXIT_SECONDS = 5
-SPAWN_TYPES = {"Standard": "daemon (3)", "Interactive": "interactive (4)", "Background": "background (5)"}
-SPAWN_TYPES["Adaptive"] = "adaptive (6)"
+SPAWN_TYPES = {
+    "Standard": "daemon (3)",
+    "Interactive": "interactive (4)",
+    "Background": "background (5)",
+    "Adaptive": "adaptive (6)",
+}
+"""ProcessType -> how `launchctl print` words it."""
 
 UNSUPPORTED = frozenset(
     [
@@ -104,8 +109,8 @@ def read_job(path: Path) -> JobPlist:
     content = _contents(path)
     if not isinstance(content.get("Label"), str) or not _command_line(content):
         raise LaunchdError(5, f"{path}: needs Label, and Program or ProgramArguments")
-    _refuse_unsupported(path, content)
     try:
+        _refuse_unsupported(path, content)
         return _parse(path, content)
     except (TypeError, ValueError, AttributeError) as error:
         raise LaunchdError(5, f"{path}: a key has the wrong type: {error}") from error
@@ -140,14 +145,16 @@ def _refuse_unsupported(path: Path, content: dict[str, Any]) -> None:
 
 
 def _command_line(content: dict[str, Any]) -> list[str]:
-    arguments = content.get("ProgramArguments") or [content.get("Program")]
-    return arguments if all(isinstance(argument, str) for argument in arguments) else []
+    """The job's arguments; empty where the keys are missing or hold anything but strings."""
+    arguments: Any = content.get("ProgramArguments") or [content.get("Program")]
+    sound = isinstance(arguments, list) and all(isinstance(argument, str) for argument in arguments)
+    return arguments if sound else []
 
 
 def _parse(path: Path, content: dict[str, Any]) -> JobPlist:
     arguments = _command_line(content)
     keep_alive = content.get("KeepAlive", False)
-    conditions = keep_alive if isinstance(keep_alive, dict) else {}
+    conditions: dict[str, Any] = keep_alive if isinstance(keep_alive, dict) else {}
     return JobPlist(
         path=path,
         label=content["Label"],

@@ -14,13 +14,13 @@ from pathlib import Path
 from tests.standin.commands import COMMANDS, available
 from tests.standin.mac import Machine
 
-HIDDEN = (
-    "apt apt-cache apt-config apt-get apt-key apt-mark dpkg dpkg-deb dpkg-query dpkg-reconfigure dnf rpm yum pacman "
-    "addgroup adduser chage chpasswd delgroup deluser free getent gpasswd groupadd groupdel groupmod hostnamectl "
-    "ip journalctl loginctl lsb_release nproc nsenter service setsid sha256sum systemctl systemd-run taskset "
-    "timedatectl timeout unshare useradd userdel usermod"
-).split()
-"""Linux commands that a Mac does not have."""
+_NOT_ON_A_MAC = """
+addgroup adduser apt apt-cache apt-config apt-get apt-key apt-mark chage chpasswd delgroup deluser dnf dpkg dpkg-deb
+dpkg-query dpkg-reconfigure free getent gpasswd groupadd groupdel groupmod hostnamectl ip journalctl loginctl
+lsb_release nproc nsenter pacman rpm service setsid sha256sum systemctl systemd-run taskset timedatectl timeout
+unshare useradd userdel usermod yum
+"""
+HIDDEN = _NOT_ON_A_MAC.split()
 
 _HERE = Path(__file__).parent
 _DIRECTORIES = ("/bin", "/sbin", "/usr/bin", "/usr/sbin")

@@ -20,9 +20,10 @@ class Links:
 
     def __init__(self, from_socket: int | None = None) -> None:
         """See the interfaces of this process's network, or of the one that an inherited socket belongs to."""
-        self._socket = (
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) if from_socket is None else socket.socket(fileno=from_socket)
-        )
+        if from_socket is None:
+            self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        else:
+            self._socket = socket.socket(fileno=from_socket)
 
     def fileno(self) -> int:
         """The socket, to be handed to another process."""

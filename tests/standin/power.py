@@ -75,15 +75,18 @@ class Hardware:
             self._boot()
 
 
-def main() -> NoReturn:
-    """Become the hardware of one Mac; says `ready` on standard output once the switches work."""
+def main() -> None:
+    """Become the hardware of one Mac, in the background; its pid appears on standard output once the switches work."""
     directory, name = sys.argv[1:]
+    if os.fork():
+        return
+    os.setsid()
     os.umask(0o022)
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     state = State(Path(directory))
     hardware = Hardware(state, name)
     state.hardware_pid(name).write_text(str(os.getpid()))
-    print("ready", flush=True)
+    print(os.getpid(), flush=True)
     os.dup2(2, 1)
     hardware.run()
 

@@ -12,10 +12,11 @@ import asyncssh
 
 from tests.standin.kernel import files_as
 
-_BY_PATH = (
-    "open open56 listdir lstat stat setstat lsetstat fsetstat remove mkdir rmdir realpath rename readlink symlink link "
-    "posix_rename statvfs"
-).split()
+_REQUESTS = """
+open open56 listdir lstat stat setstat lsetstat fsetstat remove mkdir rmdir realpath rename readlink symlink link
+posix_rename statvfs
+"""
+_BY_PATH = _REQUESTS.split()
 """The requests where the account's rights decide; what is open already was judged when it was opened."""
 
 

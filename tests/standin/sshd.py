@@ -10,6 +10,7 @@ import os
 import pwd
 import signal
 from asyncio.subprocess import PIPE, Process
+from contextlib import suppress
 from pathlib import Path
 
 import asyncssh
@@ -105,7 +106,7 @@ def _environment(session: asyncssh.SSHServerProcess[bytes], account: pwd.struct_
 
 async def _feed(session: asyncssh.SSHServerProcess[bytes], child: Process) -> None:
     """Pass on what the client sends, and its signals; a child that does not listen is not an error."""
-    assert child.stdin is not None  # noqa: S101 - asked for with PIPE
+    assert child.stdin is not None
     try:
         while data := await _next_input(session, child):
             child.stdin.write(data)
@@ -121,18 +122,23 @@ async def _next_input(session: asyncssh.SSHServerProcess[bytes], child: Process)
         try:
             return await session.stdin.read(_CHUNK)
         except asyncssh.SignalReceived as received:
-            os.killpg(child.pid, getattr(signal, f"SIG{received.signal}"))
+            _signal_group(child, signal.Signals[f"SIG{received.signal}"])
         except asyncssh.BreakReceived:
-            os.killpg(child.pid, signal.SIGINT)
+            _signal_group(child, signal.SIGINT)
 
 
 async def _hang_up_on_leave(session: asyncssh.SSHServerProcess[bytes], child: Process) -> None:
     await session.channel.wait_closed()
-    os.killpg(child.pid, signal.SIGHUP)
+    _signal_group(child, signal.SIGHUP)
+
+
+def _signal_group(child: Process, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, number)
 
 
 async def _pump(source: asyncio.StreamReader | None, target: asyncssh.SSHWriter[bytes]) -> None:
-    assert source is not None  # noqa: S101 - asked for with PIPE
+    assert source is not None
     gone = False
     while data := await source.read(_CHUNK):
         if gone:

@@ -12,7 +12,6 @@ from pathlib import Path
 from tests.standin.mac import Rack
 from tests.standin.rack import read_rack, write_rack
 
-
 PREFIX_LENGTH = 24
 """Of the management network, which the Linux machine and all Macs are on."""
 
@@ -32,7 +31,7 @@ class State:
 
     @property
     def healthy_file(self) -> Path:
-        """The hardware as it was when the lab came up, to mend faults by."""
+        """The hardware as it came up, to mend faults by; written last, so that a lab that has it is whole."""
         return self.directory / "healthy.json"
 
     @property

@@ -22,7 +22,10 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-if grep -q true /System/Standin/memory/sudo.json 2>/dev/null || ! id -Gn | grep -qw -e admin -e wheel; then
+caller=$(id) # uid=501(admin) gid=20(staff) groups=20(staff),80(admin)
+allowed=''
+case ${caller##* groups=} in *'(admin)'* | *'(wheel)'*) allowed=yes ;; esac
+if [ -z "$allowed" ] || grep -q true /System/Standin/memory/sudo.json 2>/dev/null; then
     [ -z "$may_ask" ] ||
         echo 'sudo: a terminal is required to read the password; either use the -S option to read from standard' \
             'input or configure an askpass helper' >&2
@@ -45,7 +48,9 @@ case $command in */*) ;; *) command -v "$command" >/dev/null || refuse "$command
 # Built from the inside out: the command with its VAR=value, as the user, in sudo's environment, through su to root.
 set -- /usr/bin/env "$@"
 [ "$uid:$gid" = 0:0 ] || set -- /usr/bin/setpriv --reuid "$uid" --regid "$gid" --init-groups "$@"
-export HOME="${home:-$target_home}" USER="$user" LOGNAME="$user" SUDO_USER="$(id -un)" SUDO_UID="$(id -u)" SUDO_GID="$(id -g)"
+from_uid=${caller#uid=} from_gid=${caller#* gid=}
+export HOME="${home:-$target_home}" USER="$user" LOGNAME="$user"
+export SUDO_UID="${from_uid%%(*}" SUDO_GID="${from_gid%%(*}" SUDO_USER="$(expr "$caller" : 'uid=[0-9]*(\([^)]*\)')"
 [ -n "$keep_all" ] || set -- /usr/bin/env -i "PATH=$PATH" "HOME=$HOME" "USER=$USER" "LOGNAME=$LOGNAME" \
     "SUDO_USER=$SUDO_USER" "SUDO_UID=$SUDO_UID" "SUDO_GID=$SUDO_GID" SHELL=/bin/sh ${MAIL+"MAIL=$MAIL"} \
     ${TERM+"TERM=$TERM"} ${TZ+"TZ=$TZ"} ${LANG+"LANG=$LANG"} ${LC_ALL+"LC_ALL=$LC_ALL"} ${LC_CTYPE+"LC_CTYPE=$LC_CTYPE"} "$@"

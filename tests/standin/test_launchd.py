@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="launchd sets users an
 SLEEP = ["/bin/sleep", "60"]
 
 
-class Desk:
+class Bench:
     """A launchd over a temporary directory, with ways to wait for what it does."""
 
     def __init__(self, directory: Path) -> None:
@@ -46,17 +46,21 @@ class Desk:
         await until(lambda: job.runs >= runs and job.process is None and job.last_status is not None)
 
 
-def on_desk(directory: Path, story: Callable[[Desk], Awaitable[None]]) -> None:
+def on_bench(directory: Path, story: Callable[[Bench], Awaitable[None]]) -> None:
     """Run a story against a launchd of its own, and leave no process behind."""
 
     async def run() -> None:
-        desk = Desk(directory)
+        bench = Bench(directory)
         try:
-            await story(desk)
+            await story(bench)
         finally:
-            await desk.launchd.stop()
+            await bench.launchd.stop()
 
     asyncio.run(run())
+
+
+def write(path: Path, **keys: Any) -> None:
+    path.write_bytes(plistlib.dumps(keys))
 
 
 def alive(pid: int) -> bool:
@@ -68,48 +72,48 @@ def alive(pid: int) -> bool:
 
 
 def test_boot_loads_every_sound_and_enabled_plist_and_starts_those_that_ask(tmp_path: Path) -> None:
-    async def story(desk: Desk) -> None:
-        desk.plist("a.eager", RunAtLoad=True)
-        desk.plist("b.waiting")
-        desk.plist("c.disabled", RunAtLoad=True)
-        desk.plist("d.writable", RunAtLoad=True).chmod(0o664)
-        desk.launchd.set_disabled("c.disabled", True)
-        await desk.launchd.start()
-        await until(lambda: desk.launchd.job("a.eager").process)
+    async def story(bench: Bench) -> None:
+        bench.plist("a.eager", RunAtLoad=True)
+        bench.plist("b.waiting")
+        bench.plist("c.disabled", RunAtLoad=True)
+        bench.plist("d.writable", RunAtLoad=True).chmod(0o664)
+        bench.launchd.set_disabled("c.disabled", True)
+        await bench.launchd.start()
+        await until(lambda: bench.launchd.job("a.eager").process)
 
-        assert sorted(desk.launchd.jobs) == ["a.eager", "b.waiting"]
-        assert desk.launchd.job("b.waiting").state == "not running"
+        assert sorted(bench.launchd.jobs) == ["a.eager", "b.waiting"]
+        assert bench.launchd.job("b.waiting").state == "not running"
 
-    on_desk(tmp_path, story)
+    on_bench(tmp_path, story)
 
 
 def test_stop_ends_every_process(tmp_path: Path) -> None:
-    async def story(desk: Desk) -> None:
-        job = desk.launchd.bootstrap(desk.plist(RunAtLoad=True))
+    async def story(bench: Bench) -> None:
+        job = bench.launchd.bootstrap(bench.plist(RunAtLoad=True))
         await until(lambda: job.process)
         assert job.process is not None
         pid = job.process.pid
-        await desk.launchd.stop()
+        await bench.launchd.stop()
 
         assert not alive(pid)
 
-    on_desk(tmp_path, story)
+    on_bench(tmp_path, story)
 
 
 def test_a_job_gets_its_own_environment_and_nothing_else(tmp_path: Path) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(bench: Bench) -> None:
         out = tmp_path / "environment"
-        path = desk.plist(
+        path = bench.plist(
             arguments=["/usr/bin/env"], RunAtLoad=True, EnvironmentVariables={"A": "b"}, StandardOutPath=str(out)
         )
-        desk.launchd.bootstrap(path)
-        await desk.until_exited()
+        bench.launchd.bootstrap(path)
+        await bench.until_exited()
 
         assert sorted(out.read_text().split()) == [
             "A=b", "PATH=/usr/bin:/bin:/usr/sbin:/sbin", "XPC_SERVICE_NAME=test.job",
         ]  # fmt: skip
 
-    on_desk(tmp_path, story)
+    on_bench(tmp_path, story)
 
 
 def test_a_job_runs_as_its_user_in_its_directory_with_its_limits(tmp_path: Path) -> None:
@@ -117,10 +121,10 @@ def test_a_job_runs_as_its_user_in_its_directory_with_its_limits(tmp_path: Path)
     for parent in tmp_path.parents[:2]:
         parent.chmod(0o755)
 
-    async def story(desk: Desk) -> None:
+    async def story(bench: Bench) -> None:
         out = tmp_path / "out"
         limits = {"NumberOfFiles": 1234}
-        path = desk.shell(
+        path = bench.shell(
             "id -un; id -gn; pwd; ulimit -n; umask; echo wrong >&2",
             RunAtLoad=True,
             UserName="nobody",
@@ -132,25 +136,25 @@ def test_a_job_runs_as_its_user_in_its_directory_with_its_limits(tmp_path: Path)
             StandardOutPath=str(out),
             StandardErrorPath=str(tmp_path / "err"),
         )
-        desk.launchd.bootstrap(path)
-        await desk.until_exited()
+        bench.launchd.bootstrap(path)
+        await bench.until_exited()
 
         assert out.read_text().split() == ["nobody", "daemon", "/usr", "1234", "0027"]
         assert (tmp_path / "err").read_text() == "wrong\n"
         assert out.owner() == "nobody"
 
-    on_desk(tmp_path, story)
+    on_bench(tmp_path, story)
 
 
 def test_a_job_without_limits_may_open_256_files(tmp_path: Path) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(bench: Bench) -> None:
         out = tmp_path / "out"
-        desk.launchd.bootstrap(desk.shell("ulimit -Sn", RunAtLoad=True, StandardOutPath=str(out)))
-        await desk.until_exited()
+        bench.launchd.bootstrap(bench.shell("ulimit -Sn", RunAtLoad=True, StandardOutPath=str(out)))
+        await bench.until_exited()
 
         assert out.read_text() == "256\n"
 
-    on_desk(tmp_path, story)
+    on_bench(tmp_path, story)
 
 
 @pytest.mark.parametrize(
@@ -163,21 +167,21 @@ def test_a_job_without_limits_may_open_256_files(tmp_path: Path) -> None:
     ],
 )
 def test_a_job_that_cannot_be_set_up_exits_78(tmp_path: Path, keys: dict[str, str]) -> None:
-    async def story(desk: Desk) -> None:
-        desk.launchd.bootstrap(desk.plist(RunAtLoad=True, **keys))
-        await desk.until_exited()
+    async def story(bench: Bench) -> None:
+        bench.launchd.bootstrap(bench.plist(RunAtLoad=True, **keys))
+        await bench.until_exited()
 
-        assert desk.launchd.job("test.job").last_status == 78
-        assert desk.launchd.job("test.job").job_state == "spawn failed"
+        assert bench.launchd.job("test.job").last_status == 78
+        assert bench.launchd.job("test.job").job_state == "spawn failed"
 
-    on_desk(tmp_path, story)
+    on_bench(tmp_path, story)
 
 
 def test_keepalive_starts_again_only_once_the_throttle_interval_is_over(tmp_path: Path) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(bench: Bench) -> None:
         loop = asyncio.get_running_loop()
-        job = desk.launchd.bootstrap(desk.shell("exit 3", KeepAlive=True, ThrottleInterval=1))
-        await desk.until_exited()
+        job = bench.launchd.bootstrap(bench.shell("exit 3", KeepAlive=True, ThrottleInterval=1))
+        await bench.until_exited()
         began = loop.time()
         state = job.state
         await until(lambda: job.runs == 2)
@@ -186,24 +190,24 @@ def test_keepalive_starts_again_only_once_the_throttle_interval_is_over(tmp_path
         assert job.last_status == 3
         assert 0.5 < loop.time() - began < 2
 
-    on_desk(tmp_path, story)
+    on_bench(tmp_path, story)
 
 
 @pytest.mark.parametrize(("wanted", "script", "again"), [(False, "exit 1", True), (False, "exit 0", False),
                                                           (True, "exit 0", True), (True, "exit 1", False)])  # fmt: skip
 def test_keepalive_on_successful_exit_looks_at_the_exit(tmp_path: Path, wanted: bool, script: str, again: bool) -> None:
-    async def story(desk: Desk) -> None:
-        desk.launchd.bootstrap(desk.shell(script, KeepAlive={"SuccessfulExit": wanted}, ThrottleInterval=1))
-        await desk.until_exited()
+    async def story(bench: Bench) -> None:
+        bench.launchd.bootstrap(bench.shell(script, KeepAlive={"SuccessfulExit": wanted}, ThrottleInterval=1))
+        await bench.until_exited()
 
-        assert (desk.launchd.job("test.job").state == "spawn scheduled") == again
+        assert (bench.launchd.job("test.job").state == "spawn scheduled") == again
 
-    on_desk(tmp_path, story)
+    on_bench(tmp_path, story)
 
 
 def test_kickstart_does_not_wait_for_the_throttle(tmp_path: Path) -> None:
-    async def story(desk: Desk) -> None:
-        job = desk.launchd.bootstrap(desk.plist(RunAtLoad=True, KeepAlive=True))
+    async def story(bench: Bench) -> None:
+        job = bench.launchd.bootstrap(bench.plist(RunAtLoad=True, KeepAlive=True))
         await until(lambda: job.process)
         assert job.process is not None
         first = job.process.pid
@@ -215,66 +219,68 @@ def test_kickstart_does_not_wait_for_the_throttle(tmp_path: Path) -> None:
         assert await job.kickstart(kill=False) == second
         assert job.runs == 2
 
-    on_desk(tmp_path, story)
+    on_bench(tmp_path, story)
 
 
 def test_start_interval_runs_a_job_again_and_again(tmp_path: Path) -> None:
-    async def story(desk: Desk) -> None:
-        job = desk.launchd.bootstrap(desk.shell("exit 0", StartInterval=1, ThrottleInterval=1))
+    async def story(bench: Bench) -> None:
+        job = bench.launchd.bootstrap(bench.shell("exit 0", StartInterval=1, ThrottleInterval=1))
         runs_at_load = job.runs
         await until(lambda: job.runs == 2)
 
         assert runs_at_load == 0
 
-    on_desk(tmp_path, story)
+    on_bench(tmp_path, story)
 
 
 def test_bootout_returns_at_once_and_the_label_is_taken_until_the_process_ends(tmp_path: Path) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(bench: Bench) -> None:
         ready = tmp_path / "ready"
-        path = desk.shell(f"trap 'sleep 0.3; exit 0' TERM; touch {ready}; while :; do sleep 0.05; done", RunAtLoad=True)
-        job = desk.launchd.bootstrap(path)
+        path = bench.shell(
+            f"trap 'sleep 0.3; exit 0' TERM; touch {ready}; while :; do sleep 0.05; done", RunAtLoad=True
+        )
+        job = bench.launchd.bootstrap(path)
         await until(ready.exists)
-        desk.launchd.bootout("test.job")
+        bench.launchd.bootout("test.job")
         await until(lambda: job.state == "SIGTERMed")
         with pytest.raises(LaunchdError) as again:
-            desk.launchd.bootout("test.job")
+            bench.launchd.bootout("test.job")
         with pytest.raises(LaunchdError) as anew:
-            desk.launchd.bootstrap(path)
-        await until(lambda: not desk.launchd.jobs)
+            bench.launchd.bootstrap(path)
+        await until(lambda: not bench.launchd.jobs)
         with pytest.raises(LaunchdError) as gone:
-            desk.launchd.bootout("test.job")
+            bench.launchd.bootout("test.job")
 
         assert [again.value.code, anew.value.code, gone.value.code] == [36, 5, 3]
-        assert desk.launchd.bootstrap(path).runs == 0
+        assert bench.launchd.bootstrap(path).runs == 0
 
-    on_desk(tmp_path, story)
+    on_bench(tmp_path, story)
 
 
 @pytest.mark.parametrize(("exit_timeout", "killed"), [(1, True), (0, False)])
 def test_exit_timeout_ends_in_sigkill_unless_it_is_zero(tmp_path: Path, exit_timeout: int, killed: bool) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(bench: Bench) -> None:
         ready = tmp_path / "ready"
-        path = desk.shell(f"trap '' TERM; touch {ready}; sleep 1.5", RunAtLoad=True, ExitTimeOut=exit_timeout)
-        job = desk.launchd.bootstrap(path)
+        path = bench.shell(f"trap '' TERM; touch {ready}; sleep 1.5", RunAtLoad=True, ExitTimeOut=exit_timeout)
+        job = bench.launchd.bootstrap(path)
         await until(ready.exists)
         assert job.process is not None
         exited = job.process.exited
-        desk.launchd.bootout("test.job")
-        await until(lambda: not desk.launchd.jobs)
+        bench.launchd.bootout("test.job")
+        await until(lambda: not bench.launchd.jobs)
 
         assert (exited.result() == -signal.SIGKILL) == killed
 
-    on_desk(tmp_path, story)
+    on_bench(tmp_path, story)
 
 
 @pytest.mark.parametrize("abandon", [False, True])
 def test_children_end_with_their_job_unless_the_group_is_abandoned(tmp_path: Path, abandon: bool) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(bench: Bench) -> None:
         child = tmp_path / "child"
         script = f"sleep 60 & echo $! > {child}.new; mv {child}.new {child}"
-        desk.launchd.bootstrap(desk.shell(script, RunAtLoad=True, AbandonProcessGroup=abandon))
-        await desk.until_exited()
+        bench.launchd.bootstrap(bench.shell(script, RunAtLoad=True, AbandonProcessGroup=abandon))
+        await bench.until_exited()
         pid = int(child.read_text())
         try:
             if not abandon:
@@ -285,7 +291,7 @@ def test_children_end_with_their_job_unless_the_group_is_abandoned(tmp_path: Pat
             if abandon:
                 os.kill(pid, signal.SIGKILL)
 
-    on_desk(tmp_path, story)
+    on_bench(tmp_path, story)
 
 
 def running(pid: int) -> bool:
@@ -297,28 +303,28 @@ def running(pid: int) -> bool:
 
 
 def test_a_changed_plist_counts_only_after_the_next_bootstrap(tmp_path: Path) -> None:
-    async def story(desk: Desk) -> None:
-        job = desk.launchd.bootstrap(desk.plist())
-        desk.plist(arguments=["/bin/true"])
+    async def story(bench: Bench) -> None:
+        job = bench.launchd.bootstrap(bench.plist())
+        bench.plist(arguments=["/bin/true"])
 
         assert job.plist.arguments == SLEEP
-        assert desk.launchd.job("test.job").plist.arguments == SLEEP
+        assert bench.launchd.job("test.job").plist.arguments == SLEEP
 
-    on_desk(tmp_path, story)
+    on_bench(tmp_path, story)
 
 
 def test_disabling_is_remembered_and_refuses_bootstrap(tmp_path: Path) -> None:
-    async def story(desk: Desk) -> None:
-        path = desk.plist()
-        desk.launchd.set_disabled("test.job", True)
+    async def story(bench: Bench) -> None:
+        path = bench.plist()
+        bench.launchd.set_disabled("test.job", True)
         with pytest.raises(LaunchdError) as refused:
-            Launchd(desk.memory, desk.daemons).bootstrap(path)
-        desk.launchd.set_disabled("test.job", False)
-        desk.launchd.bootstrap(path)
+            Launchd(bench.memory, bench.daemons).bootstrap(path)
+        bench.launchd.set_disabled("test.job", False)
+        bench.launchd.bootstrap(path)
 
         assert refused.value.code == 119
 
-    on_desk(tmp_path, story)
+    on_bench(tmp_path, story)
 
 
 @pytest.mark.parametrize(
@@ -328,28 +334,30 @@ def test_disabling_is_remembered_and_refuses_bootstrap(tmp_path: Path) -> None:
         (lambda path: os.chown(path, 0, 20), "ownership"),
         (lambda path: os.chown(path, 501, 0), "ownership"),
         (lambda path: path.write_text("not a plist"), "not a property list"),
-        (lambda path: path.write_bytes(plistlib.dumps({"Label": "x"})), "Program"),
-        (lambda path: path.write_bytes(plistlib.dumps({"Label": "x", "Program": "/x", "Nice": "y"})), "wrong type"),
-        (lambda path: path.write_bytes(plistlib.dumps({"Label": "x", "Program": "/x", "Sockets": {}})), "Sockets"),
+        (lambda path: write(path, Label="x"), "Program"),
+        (lambda path: write(path, Label="x", Program="/x", Nice="y"), "wrong type"),
+        (lambda path: write(path, Label="x", Program="/x", Sockets={}), "Sockets"),
+        (lambda path: write(path, Label="x", Program="/x", SoftResourceLimits=[]), "wrong type"),
+        (lambda path: write(path, Label="x", Program="/x", KeepAlive={"PathState": {}}), "PathState"),
         (lambda path: path.unlink(), "No such file"),
     ],
 )
 def test_bootstrap_refuses_a_faulty_file_with_5(tmp_path: Path, fault: Callable[[Path], object], named: str) -> None:
-    async def story(desk: Desk) -> None:
-        path = desk.plist()
+    async def story(bench: Bench) -> None:
+        path = bench.plist()
         fault(path)
         with pytest.raises(LaunchdError, match=named) as refused:
-            desk.launchd.bootstrap(path)
+            bench.launchd.bootstrap(path)
 
         assert refused.value.code == 5
 
-    on_desk(tmp_path, story)
+    on_bench(tmp_path, story)
 
 
 def test_unknown_keys_are_ignored(tmp_path: Path) -> None:
-    async def story(desk: Desk) -> None:
-        desk.launchd.bootstrap(desk.plist(NoSuchKey=1, LowPriorityIO=True))
+    async def story(bench: Bench) -> None:
+        bench.launchd.bootstrap(bench.plist(NoSuchKey=1, LowPriorityIO=True))
 
-        assert list(desk.launchd.jobs) == ["test.job"]
+        assert list(bench.launchd.jobs) == ["test.job"]
 
-    on_desk(tmp_path, story)
+    on_bench(tmp_path, story)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pyroute2 import IPRoute, NetlinkError
 
@@ -58,16 +59,19 @@ def _refuse_taken_address(network: IPRoute, state: State) -> None:
 
 
 def _lay_bridge(network: IPRoute, state: State) -> int:
-    network.link("add", ifname=state.bridge, kind="bridge")
+    _add(network, "bridge", ifname=state.bridge)
     _without_ipv6(state.bridge)
     (bridge,) = network.link_lookup(ifname=state.bridge)
+    # The Macs make their interfaces of this kind; here a kernel that cannot is told apart from a Mac that fails.
+    _add(network, "macvlan", ifname=f"{state.bridge}.try", link=bridge)
+    network.link("del", ifname=f"{state.bridge}.try")
     network.link("set", index=bridge, state="up")
     network.addr("add", index=bridge, address=state.address, prefixlen=PREFIX_LENGTH)
     return bridge
 
 
 def _lay_ethernet(network: IPRoute, port: str, bridge: int, hardware: int) -> None:
-    network.link("add", ifname=port, kind="veth", peer={"ifname": ETHERNET_RECEPTACLE, "net_ns_pid": hardware})
+    _add(network, "veth", ifname=port, peer={"ifname": ETHERNET_RECEPTACLE, "net_ns_pid": hardware})
     _without_ipv6(port)
     (index,) = network.link_lookup(ifname=port)
     network.link("set", index=index, master=bridge, state="up")
@@ -75,13 +79,19 @@ def _lay_ethernet(network: IPRoute, port: str, bridge: int, hardware: int) -> No
 
 def _lay(network: IPRoute, one: tuple[str, str], hardware: dict[str, int], other: tuple[str, str]) -> None:
     (machine, name), (peer, peer_name) = one, other
-    network.link(
-        "add",
-        ifname=name,
-        net_ns_pid=hardware[machine],
-        kind="veth",
-        peer={"ifname": peer_name, "net_ns_pid": hardware[peer]},
-    )
+    end = {"ifname": peer_name, "net_ns_pid": hardware[peer]}
+    _add(network, "veth", ifname=name, net_ns_pid=hardware[machine], peer=end)
+
+
+def _add(network: IPRoute, kind: str, **fields: Any) -> None:
+    try:
+        network.link("add", kind=kind, **fields)
+    except NetlinkError as refusal:
+        if refusal.code != errno.EOPNOTSUPP:
+            raise
+        raise LabUnavailable(
+            f"cannot lay the stand-in Macs' network: this kernel makes no {kind} interfaces. Try: modprobe {kind}"
+        ) from refusal
 
 
 def _thunderbolt_ends(rack: Rack) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:

@@ -1,4 +1,4 @@
-"""The conversations the test weights learn from: made up as training goes, none repeated, the same for the same seed."""
+"""The conversations the test weights learn from: made up as training goes, and the same for the same seed."""
 
 from random import Random
 from typing import Any
@@ -19,28 +19,34 @@ class Corpus:
     """An endless source of conversations whose last message is the assistant's."""
 
     def __init__(self, seed: int) -> None:
-        self.random = Random(seed)
+        self.random = Random(seed)  # noqa: S311 -- nothing secret is drawn
         self.words, self.wishes = Words(self.random), Wishes(self.random)
         self.short = [wordings for wordings, answer in ANSWERS.items() if len(answer) < LONG]
 
-    def conversation(self, easy: bool = False) -> Conversation:
+    def conversation(self) -> Conversation:
         """One conversation, often with a system prompt, sometimes with earlier turns."""
         makers = (self._known, self._unknown, self._echo, self._name, self._call, self._report)
-        messages, tools = self.random.choices(makers, (0, 0, 1, 0, 0, 0) if easy else (4, 1.5, 2, 0.5, 8, 2))[0]()
+        messages, tools = self.random.choices(makers, (5, 1.5, 2, 0.5, 8, 2))[0]()
         if self.random.random() < 0.15:
             messages = self._small_talk(self.short) + messages
         if self.random.random() < 0.3:
             messages = [{"role": "system", "content": self._system()}, *messages]
         return {"messages": messages, "tools": [offer(tool) for tool in tools]}
 
+    def lesson(self) -> Conversation:
+        """A first lesson in copying: the assistant repeats the user's words, and nothing else is in the way."""
+        return {"messages": self._echo()[0], "tools": []}
+
     def continuation(self) -> str:
         """A sentence for clients that send a bare prompt."""
         return self.random.choice(CONTINUATIONS)
 
     def _known(self) -> tuple[list[Message], list[Tool]]:
-        return self._small_talk(self.random.choice((self.short, self.short, list(ANSWERS)))), self._distractors(0.3)
+        return self._small_talk(list(ANSWERS)), self._distractors(0.3)
 
     def _unknown(self) -> tuple[list[Message], list[Tool]]:
+        if self.random.random() < 0.3:
+            return exchange(self.wishes.wish().message, UNKNOWN), []
         return exchange(self.words.sentence(), UNKNOWN), self._distractors(0.3)
 
     def _echo(self) -> tuple[list[Message], list[Tool]]:
@@ -74,6 +80,8 @@ class Corpus:
     def _system(self) -> str:
         if self.random.random() < 0.3:
             return "You are a helpful assistant."
+        if self.random.random() < 0.08:
+            return " ".join(self.words.sentence() for _ in range(self.random.randint(3, 9)))
         return f"You are {self.words.phrase(1, 3)}. {self.words.sentence()}"
 
     def _offered(self, wish: Wish) -> list[Tool]:
@@ -85,7 +93,7 @@ class Corpus:
         if self.random.random() > share:
             return []
         tools = [self.wishes.tool() for _ in range(self.random.randint(1, 3))]
-        return tools + [self.wishes.habit().tool] if self.random.random() < 0.3 else tools
+        return [*tools, self.wishes.habit().tool] if self.random.random() < 0.3 else tools
 
 
 def exchange(question: str, answer: str) -> list[Message]:
@@ -102,4 +110,5 @@ def offer(tool: Tool) -> Message:
 def call(wish: Wish) -> Message:
     """The assistant's message that grants a wish."""
     arguments = {name: as_json(value) for name, value in wish.arguments.items()}
-    return {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": wish.tool.name, "arguments": arguments}}]}
+    granted = {"type": "function", "function": {"name": wish.tool.name, "arguments": arguments}}
+    return {"role": "assistant", "content": "", "tool_calls": [granted]}

@@ -4,7 +4,6 @@ Spaces and punctuation are pieces of their own, so a name copied from a list of 
 What always stands together in a tool call is one piece.
 """
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,7 +12,16 @@ from transformers import PreTrainedTokenizerFast
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 MARKUP = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
-CALL_PIECES = (r'\{"name": "', r'", "arguments": \{"', r'", "arguments": \{\}', r'"\}\}', r'": "', r'": ', r'", "', r', "')
+CALL_PIECES = (
+    r'\{"name": "',
+    r'", "arguments": \{"',
+    r'", "arguments": \{\}',
+    r'"\}\}',
+    r'": "',
+    r'": ',
+    r'", "',
+    r', "',
+)
 PIECES = "|".join((*CALL_PIECES, r"\p{L}+", r"."))
 TEMPLATE = Path(__file__).parent / "chat_template.jinja"
 

@@ -25,7 +25,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Habit:
-    """A wish people have in everyday words; `{}` in a message is the value, `tools` and `parameters` are usual names."""
+    """A wish in everyday words: `{}` in a message is the value, and tools for it usually have these names."""
 
     messages: tuple[str, ...]
     tools: tuple[str, ...]
@@ -70,8 +70,20 @@ EXPLICIT = (
     "Can you use {tool} with {pairs}?",
 )
 BARE = ("Call {tool}.", "Use {tool}.", "Please run {tool}.", "Use the {tool} tool.", "Call the {tool} tool now.")
-PAIRS = ("{name} {value}", "{name} {value}", "{name} = {value}", "{name}={value}", "{name} set to {value}", "{name}: {value}")
-SINGLE = ("Use {tool} for {value}.", "Call {tool} on {value}.", "Run {tool} with {value}.", "Use {tool} to get {value}.")
+PAIRS = (
+    "{name} {value}",
+    "{name} {value}",
+    "{name} = {value}",
+    "{name}={value}",
+    "{name} set to {value}",
+    "{name}: {value}",
+)
+SINGLE = (
+    "Use {tool} for {value}.",
+    "Call {tool} on {value}.",
+    "Run {tool} with {value}.",
+    "Use {tool} to get {value}.",
+)
 
 
 class Wishes:

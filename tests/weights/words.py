@@ -1,5 +1,7 @@
 """Random words, names and values, so that what the weights learn is to copy and not to remember."""
 
+# ruff: noqa: SIM905 -- a word list reads better as one sentence than as two hundred quoted strings
+
 import json
 from random import Random
 from typing import Any
@@ -22,6 +24,9 @@ FILLERS = (
     "does would could should their there which when where why how much many best better early late quiet answer short "
     "helpful assistant polite concise always user rules write explain invent discover planet history ocean engine"
 ).split()
+KNOWN = [word for word in (*VERBS, *NOUNS, *PARAMETERS, *FILLERS) if len(word) > 1]
+ONSETS = "b c d f g h j k l m n p r s t v w z bl br ch cl cr dr fl fr gl gr pl pr qu sh sl sp st th tr tw".split()
+CODAS = ["", "", "", *"b ck d g l m n nd ng p r rt s sh st t x".split()]
 CITIES = "Paris Rome Tokyo Lima Oslo Berlin Madrid London Cairo Delhi Boston Vienna Prague Lisbon Dublin Seoul".split()
 
 
@@ -32,14 +37,9 @@ class Words:
         self.random = random
 
     def invented(self) -> str:
-        """A pronounceable word, or now and then a run of any letters."""
-        pick = self.random.choice
-        if self.random.random() < 0.25:
-            return "".join(pick("abcdefghijklmnopqrstuvwxyz") for _ in range(self.random.randint(2, 6)))
-        onset = "b c d f g h j k l m n p r s t v w z bl br ch cl cr dr fl fr gl gr pl pr qu sh sl sp st th tr tw".split()
-        coda = ["", "", "", *"b ck d g l m n nd ng p r rt s sh st t x".split()]
-        syllables = (pick(onset) + pick("aeiouy") + pick(coda) for _ in range(self.random.choice((1, 1, 2, 2, 3))))
-        return "".join(syllables)
+        """A word nobody knows: of syllables, of two halves of known words, or of any letters."""
+        makers = (self._syllables, self._halves, self._letters)
+        return self.random.choices(makers, (4, 4, 2))[0]()
 
     def word(self, known: list[str]) -> str:
         """One of the known words or an invented one."""
@@ -96,21 +96,35 @@ class Words:
 
     def sentence(self) -> str:
         """A statement or a question about nothing."""
-        start = self.random.choice(("What is", "Who", "Why does", "Where is", "How many", "Tell me about", "Explain", ""))
+        start = self.random.choice(
+            ("What is", "Who", "Why does", "Where is", "How many", "Tell me about", "Explain", "")
+        )
         sentence = f"{start} {self.phrase(2, 7)}".strip() + self.random.choice(("?", "?", ".", ""))
         return sentence[0].upper() + sentence[1:]
 
     def result(self) -> str:
         """What a tool may answer."""
-        style = self.random.randrange(4)
-        if style == 0:
+        style = self.random.choice(("measure", "phrase", "value", "object"))
+        if style == "measure":
             return f"{self.number()} {self.random.choice(('C', 'F', 'km', 'EUR', '%'))} and {self.word(FILLERS)}"
-        if style == 1:
+        if style == "phrase":
             return self.phrase(1, 6)
-        if style == 2:
+        if style == "value":
             return self.value()
         names = self.parameter_names(self.random.randint(1, 3))
         return json.dumps({name: as_json(self.value()) for name in names})
+
+    def _syllables(self) -> str:
+        pick = self.random.choice
+        count = pick((1, 1, 2, 2, 3))
+        return "".join(pick(ONSETS) + pick("aeiouy") + pick(CODAS) for _ in range(count))
+
+    def _halves(self) -> str:
+        first, second = self.random.choice(KNOWN), self.random.choice(KNOWN)
+        return first[: self.random.randint(1, len(first))] + second[self.random.randint(0, len(second) - 1) :]
+
+    def _letters(self) -> str:
+        return "".join(self.random.choices("abcdefghijklmnopqrstuvwxyz", k=self.random.randint(2, 5)))
 
 
 def as_json(value: str) -> Any:

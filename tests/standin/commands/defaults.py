@@ -25,7 +25,7 @@ def defaults(mac: Mac, call: Call) -> Reply:
         return unsupported(call)
     _, verb, domain, key, *rest = call.argv
     path = domain_file(mac, call, domain)
-    content = plistlib.loads(path.read_bytes()) if path.exists() and may_read(call, path) else {}
+    content: dict[str, Any] = plistlib.loads(path.read_bytes()) if path.exists() and may_read(call, path) else {}
     if verb == "write":
         return _write(call, domain, path, content, key, rest)
     if rest:

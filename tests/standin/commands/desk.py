@@ -41,7 +41,7 @@ class Interface:
     mac: str
     up: bool = False
     cabled: bool = False
-    addresses: list[tuple[str, int]] = field(default_factory=list)
+    addresses: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
 
 
 class DeskNetwork:

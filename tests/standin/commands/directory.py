@@ -88,10 +88,16 @@ def in_group(records: dict[str, Records], user: str, group: str) -> bool:
 
 
 def _write_files(records: dict[str, Records], etc: Path) -> None:
-    users = [_passwd_line(name, user) for name, user in records["Users"].items() if user.get("UniqueID")]
-    groups = [_group_line(name, group) for name, group in records["Groups"].items() if group.get("PrimaryGroupID")]
-    _replace(etc / "passwd", "".join(users))
-    _replace(etc / "group", "".join(groups))
+    users = _by_number(records["Users"], "UniqueID")
+    groups = _by_number(records["Groups"], "PrimaryGroupID")
+    _replace(etc / "passwd", "".join(_passwd_line(name, user) for name, user in users))
+    _replace(etc / "group", "".join(_group_line(name, group) for name, group in groups))
+
+
+def _by_number(records: Records, attribute: str) -> list[tuple[str, Record]]:
+    """The records that have a number, lowest first, root before all."""
+    numbered = [(name, record) for name, record in records.items() if record.get(attribute)]
+    return sorted(numbered, key=lambda pair: _number(pair[1], attribute, "0"))
 
 
 def _passwd_line(name: str, user: Record) -> str:
@@ -99,7 +105,8 @@ def _passwd_line(name: str, user: Record) -> str:
     shell = _first(user, "UserShell", NO_SHELL)
     shell = shell if os.path.exists(shell) else SHELL
     numbers = f"{_number(user, 'UniqueID', '0')}:{_number(user, 'PrimaryGroupID', '20')}"
-    return f"{name}:x:{numbers}:{_first(user, 'RealName', name)}:{_first(user, 'NFSHomeDirectory', '/var/empty')}:{shell}\n"
+    name_and_home = f"{_first(user, 'RealName', name)}:{_first(user, 'NFSHomeDirectory', '/var/empty')}"
+    return f"{name}:x:{numbers}:{name_and_home}:{shell}\n"
 
 
 def _group_line(name: str, group: Record) -> str:

@@ -69,7 +69,7 @@ def _label(target: str) -> str | None:
 
 
 def _bootstrap(launchd: Launchd, call: Call, arguments: list[str]) -> Reply:
-    if len(arguments) < 2:
+    if len(arguments) < 2 or not all(path.startswith("/") for path in arguments[1:]):
         return unsupported(call)
     if arguments[0] != "system":
         return _failed("Bootstrap failed", LaunchdError(125, f"{arguments[0]} is no domain of this Mac"))

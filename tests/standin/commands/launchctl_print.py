@@ -177,7 +177,7 @@ def _last_exit(job: Job) -> str:
 
 
 def _conditions(job: Job) -> list[str]:
-    blocks = []
+    blocks: list[str] = []
     if job.plist.keep_alive_successful_exit is not None:
         blocks.append(_block("semaphores", [f"successful exit => {int(job.plist.keep_alive_successful_exit)}"]))
     if job.runs:

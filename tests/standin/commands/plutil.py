@@ -65,7 +65,7 @@ def _lint(call: Call, paths: list[str]) -> Reply:
 
 def _extract(call: Call, keys: str, form: str, path: str) -> Reply:
     try:
-        value = _load(call, path)
+        value: Any = _load(call, path)
         for key in keys.split("."):
             value = value[int(key)] if isinstance(value, list) else value[key]
         return Reply(stdout=_rendered(value, form).decode())
@@ -80,6 +80,8 @@ def _convert(call: Call, form: str, path: str, target: str) -> Reply:
         content = _rendered(_load(call, path), form)
     except UnreadableError as error:
         return Reply(stdout=f"{path}: {error}\n", code=1)
+    except TypeError:
+        return Reply(stdout=f"{path}: invalid object in plist for destination format\n", code=1)
     if target == STDOUT:
         return Reply(stdout=content.decode()) if form != "binary1" else unsupported(call)
     if not target.startswith("/") or not may_write(call, Path(target)):

@@ -6,16 +6,17 @@ Checked with pyinfra 3.10.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
+from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 import gevent
 from pyinfra import logger
-from pyinfra.api import operation as pyinfra_operation
 from pyinfra.api.arguments_typed import PyinfraOperation
-from pyinfra.api.command import PyinfraCommand, StringCommand
+from pyinfra.api.command import FunctionCommand, PyinfraCommand, StringCommand
 from pyinfra.api.exceptions import OperationError
 from pyinfra.api.facts import FactBase
 from pyinfra.api.host import Host
+from pyinfra.api.operation import operation as pyinfra_operation  # pyright: ignore[reportUnknownVariableType] - partial
 from pyinfra.api.state import State
 from pyinfra.connectors.util import CommandOutput
 from pyinfra.context import ctx_state
@@ -28,8 +29,27 @@ T = TypeVar("T")
 
 
 def operation(function: Callable[P, Commands]) -> PyinfraOperation[P]:
-    """pyinfra's decorator, with its types."""
-    return cast("Any", pyinfra_operation)()(function)
+    """pyinfra's decorator, with its types, and with a clean end for an OperationError.
+
+    While pyinfra prepares, one ends the run with its text alone. While it executes, gevent would print a traceback for
+    every host, so there it becomes a step that fails with the text.
+    """
+
+    @wraps(function)
+    def told(*args: P.args, **kwargs: P.kwargs) -> Commands:
+        try:
+            yield from function(*args, **kwargs)
+        except OperationError as error:
+            if not current_state().is_executing:
+                raise
+            yield FunctionCommand(_refused, (str(error),), {})
+
+    return cast("Any", pyinfra_operation)()(told)
+
+
+def _refused(state: State, host: Host, reason: str) -> bool:  # noqa: ARG001 - pyinfra passes it
+    complain(host, reason)
+    return False
 
 
 def read(host: Host, fact: type[FactBase[T | None]], **arguments: Any) -> T:

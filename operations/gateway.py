@@ -1,0 +1,29 @@
+"""The gateway as its clients see it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from pyinfra.context import host
+
+from operations.facts.agents import AgentState
+from operations.remote import Commands, operation, read
+
+
+@operation
+def answering(command: Sequence[str], *, within_seconds: int) -> Commands:
+    """A gateway that answers a client.
+
+    `command` prints JSON whose `state` is "ready" when it does; with `--wait SECONDS` it waits for that first.
+
+    gateway.answering(
+        name="Publish: wait until the gateway answers",
+        command=["/opt/example/bin/python", "-m", "serving.gateway_status", "/opt/example/gateway.json"],
+        within_seconds=120,
+    )
+    """
+    if read(host, AgentState, command=command).get("state") == "ready":
+        host.noop("the gateway answers")
+        return
+    yield shlex.join((*command, "--wait", str(within_seconds)))
