@@ -6,7 +6,6 @@ gigabytes that is cut off goes on with the file it was at.
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 from pyinfra.context import host
 
-from operations.facts.weights import LISTING, FileOnDisk, WeightsOnDisk, listed, receipt_of
+from operations.facts.weights import LISTING, FileOnDisk, Receipt, Vouched, WeightsOnDisk, listed, receipt_of
 from operations.remote import Commands, complain, operation, read, run
 from operations.transfer import made, private_directory, sent
 
@@ -37,7 +36,7 @@ def snapshot(directory: str, *, source: str | Path, manifest: Mapping[str, FileO
     )
     """
     seen = read(host, WeightsOnDisk, directory=directory)
-    good = {path: dict(file) for path, file in seen.items() if manifest.get(path) == file}
+    good = {path: sha256 for path, file in seen.items() if manifest.get(path) == file and (sha256 := file["sha256"])}
     missing = [path for path in sorted(manifest) if path not in good]
     extra = sorted(seen.keys() - manifest.keys())
     if not missing and not extra:
@@ -51,8 +50,8 @@ def snapshot(directory: str, *, source: str | Path, manifest: Mapping[str, FileO
     for path in missing:
         file = Path(source, path)
         yield sent(lambda file=file: file, f"{private}/{file.name}")
-        yield _placed(f"{private}/{file.name}", f"{directory}/{path}", str(manifest[path]["sha256"]))
-        good[path] = dict(manifest[path])
+        good[path] = str(manifest[path]["sha256"])
+        yield _placed(f"{private}/{file.name}", f"{directory}/{path}", good[path])
         yield FunctionCommand(_vouch, (directory, dict(good)), {})
     if missing:
         yield StringCommand(f"rmdir {private}", _sudo=False)
@@ -68,7 +67,7 @@ def _placed(arrived: str, final: str, sha256: str) -> StringCommand:
     )
 
 
-def _vouch(state: State, host: Host, directory: str, good: Mapping[str, Mapping[str, object]]) -> bool:  # noqa: ARG001 - pyinfra's
+def _vouch(state: State, host: Host, directory: str, good: Mapping[str, str]) -> bool:  # noqa: ARG001 - pyinfra's
     """Write the receipt: which files are good, and when each last changed on this machine's own clock."""
     entered = f"export LC_ALL=C; cd {shlex.quote(directory)} && {LISTING}"
     succeeded, output = run(host, entered, timeout_seconds=_LISTING_SECONDS, as_root=True)
@@ -76,14 +75,18 @@ def _vouch(state: State, host: Host, directory: str, good: Mapping[str, Mapping[
         complain(host, f"cannot tell which weights are in {directory}: {output.stderr}")
         return False
     changed = listed(output.stdout_lines)
-    files = {path: {**file, "changed": changed[path][1]} for path, file in good.items() if path in changed}
+    files = {
+        path: Vouched(size=changed[path][0], sha256=sha256, changed=changed[path][1])
+        for path, sha256 in good.items()
+        if path in changed
+    }
     receipt = shlex.quote(receipt_of(directory))
     written, output = run(
         host,
         f"umask 022; cat > {receipt}.new && mv -f {receipt}.new {receipt}",
         timeout_seconds=_LISTING_SECONDS,
         as_root=True,
-        stdin=json.dumps({"files": files}, sort_keys=True),
+        stdin=Receipt(files=files).model_dump_json(),
     )
     if not written:
         complain(host, f"cannot write {receipt}: {output.stderr}")

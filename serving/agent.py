@@ -55,7 +55,7 @@ def _application(configuration: AgentConfiguration, agent: Agent, token: str) ->
     others = [Peer(member, configuration.port, token) for member in replica.members[1:]]
     upstream = Upstream(replica)
     conducting = Conducting(replica, [agent, *others], upstream, Path(configuration.state_directory))
-    endpoint = Endpoint(replica, conducting, upstream)
+    endpoint = Endpoint(replica, lambda: conducting.state, upstream)
     return application(agent, conducting, token, _lifespan(agent, conducting), endpoint.routes())
 
 

@@ -26,8 +26,8 @@ def agent(release: str, account: str) -> dict[str, Any]:
         "UserName": account,
         "GroupName": account,
         "ExitTimeOut": 45,
-        "SoftResourceLimits": {"NumberOfFiles": 65536},
-        "HardResourceLimits": {"NumberOfFiles": 65536},
+        "SoftResourceLimits": {"NumberOfFiles": 16384},
+        "HardResourceLimits": {"NumberOfFiles": 16384},
     }
 
 
@@ -57,6 +57,7 @@ def _daemon(label: str, release: str, module: str, configuration: str) -> dict[s
         "KeepAlive": True,
         # Background would slow Metal about eightfold; no type at all still throttles.
         "ProcessType": "Interactive",
-        "StandardOutPath": f"{LOGS}/{name}.log",
-        "StandardErrorPath": f"{LOGS}/{name}.log",
+        # What is said before, or in place of, the daemon's own log.
+        "StandardOutPath": f"{LOGS}/{name}.out.log",
+        "StandardErrorPath": f"{LOGS}/{name}.out.log",
     }

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from serving.conducting import Conducting
+from serving.agent_api import ReplicaState
 from serving.configuration import ReplicaConfiguration
 from serving.errors import CidermillError, RequestRefused, UpstreamFailed
 from serving.requests import Kind, body_limit, clean, parse
@@ -27,9 +27,9 @@ _CLIENT_LEFT = 499
 class Endpoint:
     """OpenAI's chat and completions for one replica."""
 
-    def __init__(self, replica: ReplicaConfiguration, conducting: Conducting, upstream: Upstream) -> None:
+    def __init__(self, replica: ReplicaConfiguration, state: Callable[[], ReplicaState], upstream: Upstream) -> None:
         self._replica = replica
-        self._conducting = conducting
+        self._state = state
         self._upstream = upstream
 
     def routes(self) -> list[Route]:
@@ -54,7 +54,7 @@ class Endpoint:
         path = request.url.path
         try:
             asked = clean(kind, parse(await _body(request, body_limit(self._replica))), self._replica)
-            state = self._conducting.state
+            state = self._state()
             if state.state != "ready":
                 return unavailable(f"replica '{state.name}' is {state.state}, needed ready.")
             if asked.stream:

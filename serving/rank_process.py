@@ -12,7 +12,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from subprocess import PIPE, STDOUT, Popen
@@ -24,6 +24,9 @@ from serving.rank_status import RankSpec, read_status, read_ticks, replace
 GRACE_SECONDS = 30.0
 """Between SIGTERM and SIGKILL: a rank that is killed may leave its wired memory behind until a reboot."""
 
+PROGRAM = (sys.executable, "-m", "serving.rank")
+"""What is started; the path of its RankSpec is added."""
+
 _POLL_SECONDS = 0.05
 _LAST_WORDS_BYTES = 2000
 _LOG_BYTES = 16 * 2**20
@@ -32,10 +35,13 @@ _LOG_BYTES = 16 * 2**20
 class RankProcess:
     """Keeps the one rank that may live on this machine. Not safe for use from several threads."""
 
-    def __init__(self, state: Path, log: Path, grace_seconds: float = GRACE_SECONDS) -> None:
+    def __init__(
+        self, state: Path, log: Path, *, grace_seconds: float = GRACE_SECONDS, program: Sequence[str] = PROGRAM
+    ) -> None:
         self._state = state
         self._log = log
         self._grace = grace_seconds
+        self._program = program
         self._process: Popen[bytes] | None = None
         self._generation: int | None = None
         self._log_start = 0
@@ -69,7 +75,9 @@ class RankProcess:
         """
         if self._generation == spec.generation and self._process is not None:
             return
-        lock = self._lock()
+        # While one is being stopped, the next would get the signals meant for it.
+        stopping = self._stopping is not None and not self._stopping.done()
+        lock = None if stopping else self._lock()
         if lock is None:
             raise StartRefused(
                 f"cannot start generation {spec.generation} on {spec.machine}: the rank before it has not ended."
@@ -118,7 +126,11 @@ class RankProcess:
             self._log_start = 0
 
     def _child_lives(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        if self._process is None or self._process.poll() is None:
+            return self._process is not None
+        if self._process.stdin is not None:
+            self._process.stdin.close()  # one that ended before it was let in
+        return False
 
     def _lock(self) -> int | None:
         descriptor = os.open(self._state / "rank.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -137,7 +149,7 @@ class RankProcess:
         with self._log.open("ab") as log:
             self._log_start = log.tell()
             self._process = Popen(
-                [sys.executable, "-m", "serving.rank", str(spec_file)],
+                [*self._program, str(spec_file)],
                 stdin=PIPE,
                 stdout=log,
                 stderr=STDOUT,

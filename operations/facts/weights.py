@@ -7,11 +7,11 @@ Change time, not modification time: it cannot be set back.
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterable
-from typing import Any, TypedDict
+from typing import TypedDict
 
+from pydantic import BaseModel, ValidationError
 from pyinfra.api.exceptions import FactProcessError
 from pyinfra.api.facts import FactBase
 
@@ -27,6 +27,20 @@ LISTING = (
 def receipt_of(directory: str) -> str:
     """The path of a weights directory's receipt: beside it, so that the directory holds weights and nothing else."""
     return f"{directory.rstrip('/')}.receipt.json"
+
+
+class Vouched(BaseModel):
+    """One file as it was when it was checked; `changed` is its change time in seconds, as stat prints it."""
+
+    size: int
+    sha256: str
+    changed: str
+
+
+class Receipt(BaseModel):
+    """What was checked on this disk, by relative path."""
+
+    files: dict[str, Vouched]
 
 
 class FileOnDisk(TypedDict):
@@ -55,7 +69,7 @@ class WeightsOnDisk(FactBase[dict[str, FileOnDisk] | None]):
         """Raises FactProcessError when the listing cannot be read. A damaged receipt vouches for nothing."""
         found = answers(output)
         files = understood(found["files"], f"which weights are in {self.directory}")
-        return trusted(listed(files.lines), _vouched(found["receipt"].text))
+        return trusted(listed(files.lines), _receipt(found["receipt"].text))
 
 
 def listed(lines: Iterable[str]) -> dict[str, tuple[int, str]]:
@@ -71,22 +85,17 @@ def listed(lines: Iterable[str]) -> dict[str, tuple[int, str]]:
     return files
 
 
-def trusted(files: dict[str, tuple[int, str]], vouched: dict[str, Any]) -> dict[str, FileOnDisk]:
+def trusted(files: dict[str, tuple[int, str]], receipt: Receipt) -> dict[str, FileOnDisk]:
     """The files with the SHA-256 that the receipt still vouches for."""
+    vouched = {path: {(file.size, file.changed): file.sha256} for path, file in receipt.files.items()}
     return {
-        path: {
-            "size": size,
-            "sha256": known["sha256"]
-            if (known := vouched.get(path)) and (known["size"], known["changed"]) == (size, changed)
-            else None,
-        }
+        path: {"size": size, "sha256": vouched.get(path, {}).get((size, changed))}
         for path, (size, changed) in files.items()
     }
 
 
-def _vouched(text: str) -> dict[str, Any]:
+def _receipt(text: str) -> Receipt:
     try:
-        files = json.loads(text)["files"]
-    except (ValueError, KeyError, TypeError):
-        return {}
-    return files
+        return Receipt.model_validate_json(text)
+    except ValidationError:
+        return Receipt(files={})

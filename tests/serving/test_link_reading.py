@@ -97,7 +97,7 @@ def test_ports_are_known_by_their_domain():
 
 
 @pytest.mark.parametrize(
-    "profile", ["", "[]", "{}", '{"SPThunderboltDataType": [{"domain_uuid_key": 1, "receptacle_1_tag": {}}]}']
+    "profile", ["", "[]", "{}", '{"SPThunderboltDataType": [{"domain_uuid_key": "D", "receptacle_1_tag": {}}]}']
 )
 def test_unknown_output_is_no_answer(profile: str):
     with pytest.raises(LinksUnreadable):

@@ -4,6 +4,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import pytest
+
 from serving.cable_report import CableEnd
 from serving.configuration import Cabled, LinksConfiguration
 from serving.errors import LinksUnreadable
@@ -173,9 +175,7 @@ def test_output_that_cannot_be_read_is_told_for_every_cable():
 
 
 def test_a_command_that_fails_is_told_with_what_it_said():
-    try:
+    with pytest.raises(LinksUnreadable) as refusal:
         execute([IFCONFIG, "nonsense0"])
-    except LinksUnreadable as error:
-        said = str(error)
 
-    assert said.startswith(f"cannot run {IFCONFIG} nonsense0: ")
+    assert str(refusal.value).startswith(f"cannot run {IFCONFIG} nonsense0: ")

@@ -1,0 +1,46 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from pyinfra.api.exceptions import FactProcessError
+
+from operations.facts.environment import RECEIPT, Interpreter, Releases
+
+
+def run(command: str) -> list[str]:
+    return subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_an_interpreter_tells_what_it_is():
+    fact = Interpreter()
+    found = fact.process(run(fact.command(path=sys.executable)))
+
+    assert found["version"] == ".".join(map(str, sys.version_info[:3]))
+
+
+def test_a_path_without_a_python_cannot_be_told():
+    fact = Interpreter()
+    output = run(fact.command(path="/nowhere/python3"))
+
+    with pytest.raises(FactProcessError, match="cannot tell what Python /nowhere/python3 is"):
+        fact.process(output)
+
+
+def test_directories_are_told_by_their_receipts(tmp_path):
+    (tmp_path / "node-1a2b").mkdir()
+    (tmp_path / "node-1a2b" / RECEIPT).write_text(json.dumps({"package": "node-1a2b"}) + "\n")
+    (tmp_path / "node-3c4d.new").mkdir()
+    (tmp_path / "a file").write_text("")
+    fact = Releases()
+
+    assert fact.process(run(fact.command(root=str(tmp_path)))) == {
+        "node-1a2b": {"package": "node-1a2b"},
+        "node-3c4d.new": None,
+    }
+
+
+def test_a_root_that_is_not_there_holds_nothing(tmp_path):
+    fact = Releases()
+
+    assert fact.process(run(fact.command(root=str(tmp_path / "nothing")))) == {}
