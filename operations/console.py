@@ -15,7 +15,7 @@ from operations.remote import Commands, current_state, operation
 _told: WeakSet[State] = WeakSet()
 # Beside pyinfra's log, so that standard output stays JSON with --json.
 _console = Console(stderr=True, highlight=False)
-# A row per Mac is read across; in a narrower window the terminal wraps it.
+# A row per Mac is read across; without a terminal rich would take 80 columns for the width of the world.
 _LEAST_WIDTH = 130
 
 
@@ -29,7 +29,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         drawn.add_row(*row)
     _console.print()
-    _console.print(drawn, width=max(_LEAST_WIDTH, _console.width), crop=False)
+    _console.width = max(_LEAST_WIDTH, _console.width)
+    _console.print(drawn)
 
 
 @operation

@@ -21,6 +21,8 @@ from operations.packaging import Package
 from operations.remote import Commands
 from operations.transfer import made, private_directory, sent
 
+_FRESH = 'rm -rf "$new"; mkdir "$new"'
+
 
 def unpacked(
     path: str,
@@ -45,6 +47,7 @@ def unpacked(
         _script(
             path,
             f"trap 'rm -rf {private} \"$new\"' EXIT",
+            _FRESH,
             f"echo {shlex.quote(checked)} | shasum -a 256 -c - >/dev/null",
             *before,
             f"tar -x -z -o -f {archive} -C {into}",
@@ -60,19 +63,15 @@ def unpacked(
 def composed(path: str, *, receipt: Mapping[str, Any], links: Mapping[str, str], files: Mapping[str, str]) -> Commands:
     """Commands that lay a directory of symbolic links and text files at `path`."""
     linked = (f'ln -s {shlex.quote(target)} "$new"/{shlex.quote(name)}' for name, target in links.items())
-    yield StringCommand(_script(path, *linked))
+    yield StringCommand(_script(path, _FRESH, *linked))
     for name, text in files.items():
         unfinished = shlex.quote(f"{path}.new/{name}")
         yield StringCommand(f"umask 022; cat > {unfinished}", _stdin=_whole_lines(path, name, text))
-    yield StringCommand("set -eu; umask 022; " + _at(path) + "; " + "; ".join(_finished(receipt)))
-
-
-def _at(path: str) -> str:
-    return f'final={shlex.quote(path)}; new="$final".new'
+    yield StringCommand(_script(path, *_finished(receipt)))
 
 
 def _script(path: str, *steps: str) -> str:
-    return "\n".join(("set -eu", "umask 022", _at(path), 'rm -rf "$new"; mkdir "$new"', *steps))
+    return "\n".join(("set -eu", "umask 022", f'final={shlex.quote(path)}; new="$final".new', *steps))
 
 
 def _finished(receipt: Mapping[str, Any]) -> tuple[str, ...]:

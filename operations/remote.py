@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import gevent
 from pyinfra import logger
+from pyinfra.api import facts
 from pyinfra.api.arguments_typed import PyinfraOperation
 from pyinfra.api.command import FunctionCommand, PyinfraCommand, StringCommand
 from pyinfra.api.exceptions import OperationError
@@ -57,7 +58,8 @@ def read(host: Host, fact: type[FactBase[T | None]], **arguments: Any) -> T:
 
     Raises OperationError when it says nothing: pyinfra goes on with None where a fact failed, we don't.
     """
-    value: T | None = cast("Any", host).get_fact(fact, **arguments)
+    # Not `host.get_fact`: where a host must not fail, that ends the run by a traceback of gevent's for every host.
+    value: T | None = cast("Any", facts).get_fact(host.state, host, fact, kwargs=arguments, apply_failed_hosts=False)
     if value is None:
         raise OperationError(f"cannot go on with {host.name}: {fact.__name__} could not be read. The reason is above.")
     return value

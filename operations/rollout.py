@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, cast
-from weakref import WeakKeyDictionary
 
+from paramiko import SSHException
 from pyinfra.api.arguments_typed import PyinfraOperation
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
@@ -25,35 +24,11 @@ from pyinfra.context import host
 
 from operations.facts.agents import AgentState
 from operations.inventory import machine_name
+from operations.ledger import ledger
 from operations.remote import Commands, complain, current_state, operation, read, run
 
 # The status command keeps the time itself; this is for a machine that stops answering meanwhile.
 _GRACE_SECONDS = 60
-
-
-@dataclass
-class Ledger:
-    """What became of each replica in this run."""
-
-    ready: set[str] = field(default_factory=set[str])
-    """As declared, and proven in this run."""
-    left: dict[str, bool] = field(default_factory=dict[str, bool])
-    """Not touched because of one before it, and whether it still serves what it served."""
-    failed: dict[str, str] = field(default_factory=dict[str, str])
-    """Did not become ready, and why."""
-
-    @property
-    def serving(self) -> set[str]:
-        """The replicas that answer clients."""
-        return self.ready | {replica for replica, serves in self.left.items() if serves}
-
-
-_ledgers: WeakKeyDictionary[State, Ledger] = WeakKeyDictionary()
-
-
-def ledger() -> Ledger:
-    """What has been written down in this run so far."""
-    return _ledgers.setdefault(current_state(), Ledger())
 
 
 def proven(replicas: Collection[str]) -> set[str]:
@@ -164,41 +139,29 @@ def verdict() -> Commands:
 
 
 def _awaited(state: State, host: Host, replica: str, command: Sequence[str], within_seconds: int) -> bool:  # noqa: ARG001 - pyinfra's
+    reason = f"{machine_name(host)} stopped answering"
     try:
         became_ready, output = run(
             host, shlex.join(command), timeout_seconds=within_seconds + _GRACE_SECONDS, as_root=True, show=True
         )
-        reason = output.stderr or "\n".join(output.stdout_lines[-1:])
-    except TimeoutError:
-        became_ready, reason = False, f"{machine_name(host)} stopped answering"
-    _write_down(replica, ready=became_ready, reason=reason or "no reason was given")
+        # A connection that breaks looks like a command that failed; only asking again tells them apart.
+        run(host, "true", timeout_seconds=_GRACE_SECONDS)
+        reason = output.stderr or "\n".join(output.stdout_lines[-1:]) or "the status command ended without a word"
+    except (OSError, EOFError, SSHException):  # no answer in time is an OSError too
+        became_ready = False
+    _write_down(replica, ready=became_ready, reason=reason)
     if not became_ready:
-        complain(host, f"replica {replica} did not become ready")
+        complain(host, f"replica '{replica}' did not become ready: {reason}")
     # Not a failure of this host: what follows must still be left alone, published and told.
     return True
 
 
 def _failed(state: State, host: Host) -> bool:
-    for line in story(ledger()):
+    for line in ledger().story():
         complain(host, line)
     # Nothing follows that a failure must stop, so pyinfra may go on to its table of results; it still ends with 1.
     state.config.FAIL_PERCENT = 100
     return False
-
-
-def story(ledger: Ledger) -> list[str]:
-    """What failed, what was left alone, who serves, and what to do: a line each."""
-    failed = ", ".join(f"'{replica}'" for replica in ledger.failed)
-    return [
-        *(f"replica '{replica}' did not become ready: {why}" for replica, why in ledger.failed.items()),
-        *(
-            f"replica '{replica}' was left as it is: {failed} did not become ready. "
-            f"'{replica}' {'still serves' if serves else 'does not serve'}."
-            for replica, serves in ledger.left.items()
-        ),
-        f"Clients are served by {', '.join(sorted(ledger.serving)) or 'no replica'}.",
-        f"Repair {failed}, then run the deploy again.",
-    ]
 
 
 def _write_down(replica: str, *, ready: bool, serves: bool = False, reason: str = "") -> None:

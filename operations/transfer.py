@@ -27,6 +27,7 @@ from pyinfra.connectors.local import LocalConnector
 from operations.remote import complain, run
 
 _PROGRESS_SECONDS = 10.0
+_COPY_SECONDS = 3600
 _MEGABYTE = 10**6
 _WORTH_TELLING = 5 * _MEGABYTE
 
@@ -71,7 +72,9 @@ def _put(host: Host, source: Path, destination: str) -> None:
     began = monotonic()
     if isinstance(host.connector, LocalConnector):
         # The connector would read all of it into memory.
-        run(host, shlex.join(("cp", str(source), destination)), timeout_seconds=3600)
+        copied, output = run(host, shlex.join(("cp", str(source), destination)), timeout_seconds=_COPY_SECONDS)
+        if not copied:
+            raise CannotSend(output.stderr)
     else:
         with source.open("rb") as file, Metered(file, size, host.log) as metered:
             cast("Any", host).put_file(metered, destination)

@@ -8,21 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from serving.agent_api import AgentState, RankReport, ReplicaState, agreement
-from serving.conductor import (
-    Action,
-    AskGolden,
-    Course,
-    Decision,
-    GoldenResult,
-    Join,
-    Observation,
-    Start,
-    decide,
-    limits,
-)
+from serving.conductor import decide
 from serving.configuration import ReplicaConfiguration
 from serving.errors import AgentUnreachable, CidermillError
 from serving.golden import ask
+from serving.observation import Action, AskGolden, Course, Decision, GoldenResult, Join, Observation, Start, limits
 from serving.peers import Keeper
 from serving.rank_status import replace
 from serving.upstream import Upstream
@@ -34,11 +24,17 @@ class Conducting:
     """Drives one replica from its present course. `keepers` in rank order, this machine's own first."""
 
     def __init__(
-        self, replica: ReplicaConfiguration, keepers: Sequence[Keeper], upstream: Upstream, directory: Path
+        self,
+        replica: ReplicaConfiguration,
+        keepers: Sequence[Keeper],
+        upstream: Upstream,
+        directory: Path,
+        period_seconds: float = _PERIOD_SECONDS,
     ) -> None:
         self._replica = replica
         self._keepers = keepers
         self._upstream = upstream
+        self._period_seconds = period_seconds
         self._agreement = agreement(replica)
         self._limits = limits(replica.manifest)
         self._generation_file = directory / "generation"
@@ -77,7 +73,7 @@ class Conducting:
             self._afresh = False
             self._note(decision)
             await asyncio.gather(*map(self._act, decision.actions))
-            await asyncio.sleep(_PERIOD_SECONDS)
+            await asyncio.sleep(self._period_seconds)
 
     def _observation(self) -> Observation:
         asked = self._golden

@@ -13,117 +13,16 @@ Waiting for a machine to return is free. Only starting costs a restart.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from serving.agent_api import AgentState, RankReport, StateName
-from serving.configuration import Manifest, ReplicaConfiguration
 from serving.faults import Fault, fault, unequal_versions
+from serving.observation import AskGolden, Decision, Join, Observation, Start, Stop
+from serving.rank_status import Phase
 
 ACTIVE: Final = frozenset[StateName]({"forming", "loading", "warming", "ready"})
 """States in which ranks of the course's generation are meant to live."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Seconds that each step may take, and how long ready must last until earlier restarts are forgotten."""
-
-    unanswered: float
-    checking: float
-    joining: float
-    loading: float
-    warming: float
-    settled: float
-
-
-def limits(manifest: Manifest) -> Limits:
-    """From the size of the weights: what reads them is given the time a slow external disk needs."""
-    gigabytes = sum(file.size for file in manifest.files.values()) / 1e9
-    return Limits(
-        unanswered=4, checking=60 + 10 * gigabytes, joining=60, loading=120 + 20 * gigabytes, warming=300, settled=120
-    )
-
-
-@dataclass(frozen=True)
-class Course:
-    """How far a replica has come: all that is remembered from one decision to the next."""
-
-    state: StateName = "absent"
-    reason: str = ""
-    waiting: str = ""
-    """For whom or what, while absent or failed."""
-    generation: int = 0
-    restarts: int = 0
-    joining: bool = False
-    since: float = 0
-    """When the present step began."""
-    heard: tuple[float, ...] = ()
-    """When each machine last answered, in rank order."""
-
-
-@dataclass(frozen=True)
-class GoldenResult:
-    """What came back for the golden question; `problem` is empty when it was right."""
-
-    generation: int
-    problem: str
-
-
-@dataclass(frozen=True)
-class Observation:
-    """Everything a decision depends on. `machines` in rank order; None did not answer in time."""
-
-    now: float
-    """Seconds on any clock that only goes forward."""
-    replica: ReplicaConfiguration
-    agreement: str
-    limits: Limits
-    course: Course
-    machines: tuple[AgentState | None, ...]
-    golden: GoldenResult | None = None
-    afresh: bool = False
-    """Somebody asked a broken replica to begin again."""
-
-
-@dataclass(frozen=True)
-class Start:
-    """Start the rank of a generation on one machine."""
-
-    rank: int
-    generation: int
-
-
-@dataclass(frozen=True)
-class Join:
-    """Let a checked rank join the others."""
-
-    rank: int
-    generation: int
-
-
-@dataclass(frozen=True)
-class Stop:
-    """End whatever rank lives on one machine."""
-
-    rank: int
-
-
-@dataclass(frozen=True)
-class AskGolden:
-    """Ask the golden question, unless it is being asked."""
-
-    generation: int
-
-
-Action = Start | Join | Stop | AskGolden
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Where the replica is now, and what to do about it."""
-
-    course: Course
-    actions: tuple[Action, ...] = ()
 
 
 def decide(seen: Observation) -> Decision:
@@ -163,9 +62,9 @@ def _faults(seen: Observation) -> Iterator[Fault]:
 def _gather(seen: Observation) -> Decision:
     """Stop what lives; when nothing does and everybody is there, begin the next generation."""
     course = seen.course
-    stops = tuple(Stop(rank) for rank, machine in enumerate(seen.machines) if machine is not None and _lives(machine))
+    stops = _stops(seen)
     if course.state == "broken":
-        return Decision(replace(course, state="absent", restarts=0) if seen.afresh else course, stops)
+        return Decision(replace(course, state="absent", reason="", restarts=0) if seen.afresh else course, stops)
     waiting = "; ".join(_missing(seen))
     if waiting:
         return Decision(replace(course, waiting=waiting), stops)
@@ -194,6 +93,10 @@ def _missing(seen: Observation) -> Iterator[str]:
             yield machine.unable
 
 
+def _stops(seen: Observation) -> tuple[Stop, ...]:
+    return tuple(Stop(rank) for rank, machine in enumerate(seen.machines) if machine is not None and _lives(machine))
+
+
 def _lives(machine: AgentState) -> bool:
     return machine.rank is not None and machine.rank.living
 
@@ -205,39 +108,31 @@ def _fail(seen: Observation, reason: str, curable: bool) -> Decision:
     failed = replace(
         seen.course, state="failed" if curable and left else "broken", reason=reason, joining=False, since=seen.now
     )
-    return Decision(
-        failed,
-        tuple(Stop(rank) for rank, machine in enumerate(seen.machines) if machine is not None and _lives(machine)),
-    )
+    return Decision(failed, _stops(seen))
 
 
 def _form(seen: Observation) -> Decision:
-    """Start who has not started, let all in at once, and count them in."""
-    course, reports = seen.course, _reports(seen)
-    missing = tuple(Start(rank, course.generation) for rank, report in enumerate(reports) if report is None)
-    phases = [report.status.phase if report is not None and report.status is not None else None for report in reports]
-    if not course.joining:
-        if any(phase != "checked" for phase in phases):
-            late = _late(seen, seen.limits.checking, [phase == "checked" for phase in phases], "check its weights")
-            return late or Decision(course, _to_who_answers(seen, missing))
-        course = replace(course, joining=True, since=seen.now)
-    if all(phase in ("loading", "serving") for phase in phases):
-        return Decision(replace(course, state="loading", since=seen.now))
-    joins = tuple(Join(rank, course.generation) for rank, phase in enumerate(phases) if phase == "checked")
-    late = _late(
-        replace(seen, course=course),
-        seen.limits.joining,
-        [phase in ("loading", "serving") for phase in phases],
-        "join the others",
-    )
-    return late or Decision(course, joins)
+    """Start who has not started; when all have checked their weights let all in at once, and count them in."""
+    phases = _phases(seen)
+    if not seen.course.joining:
+        checked = [phase == "checked" for phase in phases]
+        if not all(checked):
+            late = _late(seen, seen.limits.checking, checked, "check its weights")
+            return late or Decision(seen.course, _missing_starts(seen))
+        seen = replace(seen, course=replace(seen.course, joining=True, since=seen.now))
+    return _join(seen, phases)
+
+
+def _join(seen: Observation, phases: list[Phase | None]) -> Decision:
+    joined = [phase in ("loading", "serving") for phase in phases]
+    if all(joined):
+        return Decision(replace(seen.course, state="loading", since=seen.now))
+    joins = tuple(Join(rank, seen.course.generation) for rank, phase in enumerate(phases) if phase == "checked")
+    return _late(seen, seen.limits.joining, joined, "join the others") or Decision(seen.course, joins)
 
 
 def _load(seen: Observation) -> Decision:
-    serving = [
-        report is not None and report.status is not None and report.status.phase == "serving"
-        for report in _reports(seen)
-    ]
+    serving = [phase == "serving" for phase in _phases(seen)]
     if all(serving):
         return Decision(replace(seen.course, state="warming", since=seen.now), (AskGolden(seen.course.generation),))
     return _late(seen, seen.limits.loading, serving, "load its weights") or Decision(seen.course)
@@ -268,8 +163,19 @@ def _reports(seen: Observation) -> list[RankReport | None]:
     return [r if r is not None and r.generation == seen.course.generation else None for r in reports]
 
 
-def _to_who_answers(seen: Observation, starts: tuple[Start, ...]) -> tuple[Start, ...]:
-    return tuple(start for start in starts if seen.machines[start.rank] is not None)
+def _phases(seen: Observation) -> list[Phase | None]:
+    return [
+        report.status.phase if report is not None and report.status is not None else None for report in _reports(seen)
+    ]
+
+
+def _missing_starts(seen: Observation) -> tuple[Start, ...]:
+    """For every machine that answers and knows nothing of the present generation."""
+    return tuple(
+        Start(rank, seen.course.generation)
+        for rank, (machine, report) in enumerate(zip(seen.machines, _reports(seen), strict=True))
+        if machine is not None and report is None
+    )
 
 
 def _late(seen: Observation, limit: float, done: list[bool], what: str) -> Decision | None:

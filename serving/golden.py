@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from serving.conductor import GoldenResult
 from serving.configuration import ReplicaConfiguration
 from serving.errors import UpstreamFailed
+from serving.observation import GoldenResult
 from serving.upstream import Upstream
 
 _PAUSE_SECONDS = 0.2

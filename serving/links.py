@@ -33,8 +33,8 @@ SYSTEM_PROFILER = "/usr/sbin/system_profiler"
 _BRIDGE = "bridge0"
 _MASK = "255.255.255.252"
 _PERIOD_SECONDS = 5.0
-_SETTLE_SECONDS = 10.0
-_POLL_SECONDS = 0.5
+_SETTLING_SECONDS = 0.5
+_SETTLING_LOOKS = 20
 _LIMIT_SECONDS = {IFCONFIG: 5.0, NETWORKSETUP: 15.0, SYSTEM_PROFILER: 60.0}
 
 Command = Callable[[Sequence[str]], str]
@@ -42,35 +42,47 @@ Command = Callable[[Sequence[str]], str]
 
 
 class Links:
-    """One machine's cables. `command` and `pause` are the only ways out."""
+    """One machine's cables. `command` is the only way out."""
 
-    def __init__(self, configuration: LinksConfiguration, boot: str, command: Command, pause: Callable[[float], None]):
+    def __init__(self, configuration: LinksConfiguration, boot: str, command: Command) -> None:
         self._configuration = configuration
         self._boot = boot
         self._command = command
-        self._pause = pause
         self._ports: dict[str, str] | None = None
         self._shape: object = None
+        self._settling = 0
+
+    @property
+    def pause_seconds(self) -> float:
+        """How long until the next look: a port that was brought up takes about three seconds to show carrier."""
+        return _SETTLING_SECONDS if self._settling else _PERIOD_SECONDS
 
     def converge(self) -> CableReport:
         """Read, act on differences, and tell how it is now."""
+        self._settling = max(0, self._settling - 1)
         try:
             seen = self._interfaces()
-            if self._ports is None or _shape(seen) != self._shape:
-                # Takes seconds on a Mac, so only when something has changed.
+            if self._ports is None or (not self._settling and _shape(seen) != self._shape):
+                # Takes seconds on a Mac, so only when something has changed that we did not change.
                 self._ports = self._domains()
-            ports = self._ports
-            if self._release(seen, ports):
-                seen = self._settled(ports)
-            problems = self._address(seen, ports)
+            if self._release(seen, self._ports):
+                self._settling = _SETTLING_LOOKS
+                seen = self._interfaces()
+            problems = self._address(seen, self._ports)
             seen = self._interfaces()
-            self._shape = _shape(seen)
         except LinksUnreadable as error:
             self._ports = None
             return self._report({cable.peer: _unknown(cable, str(error)) for cable in self._configuration.cables})
-        return self._report(
-            {c.peer: _end(c, ports.get(c.domain_uuid), seen, problems.get(c.peer)) for c in self._configuration.cables}
-        )
+        self._shape = _shape(seen)
+        return self._report(self._ends(seen, self._ports, problems))
+
+    def _ends(self, seen: dict[str, Interface], ports: dict[str, str], problems: dict[str, str]) -> dict[str, CableEnd]:
+        ends = {
+            c.peer: _end(c, ports.get(c.domain_uuid), seen, problems.get(c.peer)) for c in self._configuration.cables
+        }
+        if all(end.status == "active" for end in ends.values()):
+            self._settling = 0
+        return ends
 
     def _domains(self) -> dict[str, str]:
         """For each Thunderbolt domain of this machine its interface."""
@@ -98,15 +110,6 @@ class Links:
                 self._change(name, "up")
                 changed = True
         return changed
-
-    def _settled(self, ports: dict[str, str]) -> dict[str, Interface]:
-        """The interfaces once every cabled port has carrier, or after some seconds whatever they have."""
-        for _ in range(int(_SETTLE_SECONDS / _POLL_SECONDS)):
-            seen = self._interfaces()
-            if all(interface.active for _, _, interface in self._owned(seen, ports)):
-                return seen
-            self._pause(_POLL_SECONDS)
-        return self._interfaces()
 
     def _address(self, seen: dict[str, Interface], ports: dict[str, str]) -> dict[str, str]:
         """Give each active port its address and take older ones of ours away; problems by peer."""
@@ -173,14 +176,14 @@ def main(path: str) -> None:
     """Converge until SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     configuration = LinksConfiguration.model_validate_json(Path(path).read_text())
-    links = Links(configuration, boot_session(), execute, time.sleep)
+    links = Links(configuration, boot_session(), execute)
     told: CableReport | None = None
     while True:
         report = links.converge()
         if report != told:
             _tell(Path(configuration.report), report)
             told = report
-        time.sleep(_PERIOD_SECONDS)
+        time.sleep(links.pause_seconds)
 
 
 def _tell(path: Path, report: CableReport) -> None:

@@ -37,11 +37,16 @@ def main(path: str) -> int:
     )
     _end_with_every_thread(status)
     _set_environment(spec)
-    refusal = _check(spec, status) or _wait_to_be_let_in(status) or _join(spec, status)
+    refusal = _check(spec, status)
     if refusal is not None:
         return refusal
+    # Takes seconds, so it belongs before the connect window; it opens nothing.
     from serving import rank_loop
 
+    status.report(phase="checked", digest=spec.replica.manifest.digest, mlx=version("mlx"), mlx_lm=version("mlx-lm"))
+    refusal = _wait_to_be_let_in(status) or _join(spec, status)
+    if refusal is not None:
+        return refusal
     rank_loop.serve(spec.replica, status, Ticks(spec.tick_file))
     return Exit.GENERATION_ENDED
 
@@ -77,11 +82,6 @@ def _check(spec: RankSpec, status: StatusFile) -> Exit | None:
     except TransportRefused as refusal:
         status.report(phase="refused", curable=False, reason=str(refusal))
         return Exit.TRANSPORT_REFUSED
-    # Takes seconds, so it belongs before the connect window; it opens nothing.
-    from serving import rank_loop
-
-    del rank_loop
-    status.report(phase="checked", digest=replica.manifest.digest, mlx=version("mlx"), mlx_lm=version("mlx-lm"))
     return None
 
 

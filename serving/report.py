@@ -57,8 +57,7 @@ def endpoint(cluster: Cluster, file: Path) -> str:
 The endpoint is {url}/v1 and serves {", ".join(sorted({replica.weights for replica in cluster.replicas}))}.
 The key is in {file}, with what OpenAI and Anthropic clients want to know. Try it:
 
-source {file} && curl -s "$OPENAI_BASE_URL/chat/completions" -H "Authorization: Bearer $OPENAI_API_KEY" \\
-  -H 'Content-Type: application/json' -d {shlex.quote(body)}
+source {file} && curl -s "$OPENAI_BASE_URL/chat/completions" -H "Authorization: Bearer $OPENAI_API_KEY" -H 'Content-Type: application/json' -d {shlex.quote(body)}
 """
 
 

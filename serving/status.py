@@ -118,7 +118,7 @@ def wait(
         if seen.ready:
             return
         if seen.broken and seen.generation is not None and spent is not None and seen.generation > spent:
-            raise NotReady(f"cannot wait longer: {seen.line}")
+            raise NotReady(seen.line)
         if clock() >= deadline:
             raise NotReady(f"cannot wait longer: not ready after {seconds:g} seconds. {seen.line}")
         pause(_POLL_SECONDS)

@@ -47,6 +47,7 @@ class LaunchDaemons(FactBase[dict[str, Daemon] | None]):
         return asking(
             user="id -u",
             plists=f'for plist in {plists}; do if [ -e "$plist" ]; then shasum -a 256 "$plist"; fi; done',
+            listing="launchctl list >/dev/null",
             jobs=jobs,
             disabled="launchctl print-disabled system",
         )
@@ -57,7 +58,8 @@ class LaunchDaemons(FactBase[dict[str, Daemon] | None]):
         if found["user"].text != "0":
             raise FactProcessError("cannot tell which daemons are loaded: asked as an ordinary user, needs root")
         digests = _digests(understood(found["plists"], "which daemons are on disk"))
-        jobs = _jobs(understood(found["jobs"], "which daemons are loaded"))
+        understood(found["listing"], "which daemons are loaded")
+        jobs = _jobs(understood(found["jobs"], "how the daemons are"))
         disabled = _disabled(understood(found["disabled"], "which daemons are disabled"))
         labels = digests.keys() | jobs.keys() | {label for label in disabled if label.startswith(self.prefix)}
         return {

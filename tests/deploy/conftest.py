@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from openai import OpenAI
 
-from tests.deploy.running import ADDRESSES, STANDIN, Run, client_environment, deploy, write_inventory
+from tests import readme
+from tests.deploy.running import ADDRESSES, STANDIN, Run, client_environment, deploy, typed, write_inventory
 from tests.standin.lab import Lab
 
 LIVE = ("opt/cidermill/state", "var/log/cidermill", "var/run/cidermill")
@@ -16,8 +17,8 @@ LIVE = ("opt/cidermill/state", "var/log/cidermill", "var/run/cidermill")
 
 @pytest.fixture(scope="session")
 def deployed(lab: Lab) -> Run:
-    """A good deploy of the stand-in inventory."""
-    run = deploy(STANDIN)
+    """A good deploy of the stand-in inventory, by the README's first command as it stands there."""
+    run = typed(readme.commands()[0])
     assert run.code == 0, run.output
     return run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -33,6 +34,20 @@ def deploy(inventory: Path, *flags: str) -> Run:
     """`pyinfra -y INVENTORY deploy.py`, or with other flags in place of -y."""
     command = [Path(sys.executable).with_name("pyinfra"), *(flags or ("-y",)), inventory, "deploy.py"]
     run = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600)
+    return Run(run.returncode, run.stdout)
+
+
+def typed(line: str, **environment: str) -> Run:
+    """A line as a person types it into a shell at the root of the checkout."""
+    run = subprocess.run(
+        ["bash", "-c", line],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+    )
     return Run(run.returncode, run.stdout)
 
 

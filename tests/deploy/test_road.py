@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import stat
-import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,7 +14,8 @@ import pytest
 from mlx_lm import generate, load
 from openai import OpenAI
 
-from tests.deploy.running import ENVIRONMENT, ROOT, STANDIN, Run, agent, client_environment, deploy
+from tests import readme
+from tests.deploy.running import ENVIRONMENT, STANDIN, Run, agent, client_environment, deploy, typed
 from tests.weights import GOLDEN_ANSWER, GOLDEN_QUESTION, PATH
 
 pytestmark = pytest.mark.lab
@@ -52,12 +55,15 @@ def test_the_key_is_readable_by_its_owner_alone(deployed: Run):
 
 
 def test_the_curl_line_works_when_pasted(deployed: Run):
-    line = next(line for line in deployed.output.splitlines() if "curl " in line)
-    pasted = subprocess.run(
-        ["bash", "-c", line[line.index("source") :]], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
+    pasted = typed(next(line for line in deployed.output.splitlines() if line.startswith("source ")))
 
-    assert GOLDEN_ANSWER in pasted.stdout.replace('"', "") or "content" in pasted.stdout
+    assert json.loads(pasted.output)["choices"][0]["message"]["content"].strip() == GOLDEN_ANSWER
+
+
+def test_the_readmes_client_works_as_it_stands(deployed: Run):
+    answer = typed(f"{sys.executable} -c {shlex.quote(readme.client())}", **client_environment())
+
+    assert answer.output.strip() == GOLDEN_ANSWER
 
 
 def test_openais_client_streams_a_sensible_answer(client: OpenAI):

@@ -69,7 +69,7 @@ class Fleet:
             self.machines[host.data.machine] = machine
         connect_all(self.state)
 
-    def prepare(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+    def prepare(self, operation: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None:
         """Prepare one operation on all hosts, as a deploy file does."""
         add_op(self.state, operation, *args, **kwargs)
 
@@ -100,7 +100,7 @@ class _Listening(logging.Handler):
         self.said.append(record.getMessage().strip())
 
 
-def applied(operation: Callable[..., Any], world: World, *args: Any, **kwargs: Any) -> tuple[Machine, str]:
+def applied(operation: Callable[..., Any], world: World, /, *args: Any, **kwargs: Any) -> tuple[Machine, str]:
     """One operation on one host: the machine afterwards, and the reason when there was nothing to do ("" otherwise)."""
     fleet = Fleet({"mac-1": world})
     fleet.prepare(operation, *args, **kwargs)

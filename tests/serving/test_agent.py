@@ -10,14 +10,45 @@ from pathlib import Path
 
 import pytest
 
-from serving.rank_status import read_status
 from serving.status import NotReady
 from tests.serving.agents import Pair, pair
 from tests.serving.waiting import wait_until
 from tests.weights import GOLDEN_ANSWER, GOLDEN_QUESTION, PATH
 
 CHAT = "/v1/chat/completions"
-GOLDEN = {"model": "cider-1", "messages": [{"role": "user", "content": GOLDEN_QUESTION}], "temperature": 0}
+GOLDEN = {
+    "model": "cider-1",
+    "messages": [{"role": "user", "content": GOLDEN_QUESTION}],
+    "temperature": 0,
+    "max_tokens": 30,
+}
+
+
+def test_one_wrong_byte_of_weights_is_refused_with_its_name(tmp_path: Path):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(PATH, damaged)
+    with (damaged / "model.safetensors").open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last[0] ^ 1]))
+    with pair(tmp_path, (damaged, damaged)) as running, pytest.raises(NotReady) as refusal:
+        running.wait()
+
+    assert "replica 'a' is broken: " in str(refusal.value)
+    assert "cannot serve 'cider-1' on mac-" in str(refusal.value)
+    assert "model.safetensors has SHA-256" in str(refusal.value)
+
+
+def test_a_transport_that_is_not_in_this_build_is_refused_with_its_name(tmp_path: Path):
+    with (
+        pair(tmp_path, transport="jaccl", ring=(), coordinator="127.0.0.1:17443") as running,
+        pytest.raises(NotReady) as refusal,
+    ):
+        running.wait()
+
+    assert "cannot use jaccl on mac-" in str(refusal.value)
+    assert "jaccl is not in this MLX build (mlx 0.32.4, linux)" in str(refusal.value)
 
 
 @pytest.fixture(scope="module")
@@ -71,37 +102,10 @@ def test_a_replica_that_lost_a_rank_forms_again(running: Pair):
     assert running.machines[1].rank().generation == status.generation + 1
 
 
-def test_ranks_end_with_their_agents(tmp_path: Path):
-    with pair(tmp_path) as running:
-        files = [machine.directory / "state" / "rank.status.json" for machine in running.machines]
-        wait_until(lambda: None not in [read_status(file) for file in files])
-    pids = [status.pid for file in files if (status := read_status(file)) is not None]
+def test_ranks_end_with_their_agents(running: Pair):
+    pids = [status.pid for machine in running.machines if (status := machine.rank().status) is not None]
+    for machine in running.machines:
+        machine.leave()
 
     assert len(pids) == 2
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
-
-
-def test_one_wrong_byte_of_weights_is_refused_with_its_name(tmp_path: Path):
-    damaged = tmp_path / "damaged"
-    shutil.copytree(PATH, damaged)
-    with (damaged / "model.safetensors").open("r+b") as file:
-        file.seek(-1, os.SEEK_END)
-        last = file.read(1)
-        file.seek(-1, os.SEEK_END)
-        file.write(bytes([last[0] ^ 1]))
-    with pair(tmp_path, (damaged, damaged)) as running, pytest.raises(NotReady) as refusal:
-        running.wait()
-
-    assert "replica 'a' is broken: " in str(refusal.value)
-    assert "cannot serve 'cider-1' on mac-" in str(refusal.value)
-    assert "model.safetensors has SHA-256" in str(refusal.value)
-
-
-def test_a_transport_that_is_not_in_this_build_is_refused_with_its_name(tmp_path: Path):
-    with (
-        pair(tmp_path, transport="jaccl", ring=(), coordinator="127.0.0.1:17443") as running,
-        pytest.raises(NotReady) as refusal,
-    ):
-        running.wait()
-
-    assert "cannot use jaccl on mac-1: jaccl is not in this MLX build (mlx 0.32.4" in str(refusal.value)

@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 
 from serving.agent_api import AgentState, agreement
-from serving.conductor import (
+from serving.conductor import decide
+from serving.configuration import File, Manifest
+from serving.observation import (
     AskGolden,
     Course,
     Decision,
@@ -16,10 +18,8 @@ from serving.conductor import (
     Observation,
     Start,
     Stop,
-    decide,
     limits,
 )
-from serving.configuration import File, Manifest
 from tests.serving.replicas import gone, living, machine, replica, status
 
 LIMITS = Limits(unanswered=4, checking=60, joining=30, loading=120, warming=50, settled=100)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from serving.agent_api import AgentState, RankReport, agreement
-from serving.conductor import ACTIVE, Action, AskGolden, Course, GoldenResult, Join, Limits, Observation, Start, decide
+from serving.conductor import ACTIVE, decide
+from serving.observation import Action, AskGolden, Course, GoldenResult, Join, Limits, Observation, Start
 from serving.rank_status import Phase, RankStatus
 from tests.serving.replicas import machine, replica, status
 

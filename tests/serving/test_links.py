@@ -86,15 +86,14 @@ class Mac:
         return f"bridge0: flags=8863<UP> mtu 1500\n{members}\tstatus: inactive\n"
 
 
-def links(mac: Mac, pauses: list[float] | None = None) -> Links:
-    return Links(CONFIGURATION, "b1", mac.run, (pauses if pauses is not None else []).append)
+def links(mac: Mac) -> Links:
+    return Links(CONFIGURATION, "b1", mac.run)
 
 
 def test_after_a_boot_ports_leave_the_bridge_and_get_their_addresses():
-    mac = Mac(["en2", "en3"], en2=Port(wakes_after=3), en3=Port(), en0=Port(up=False))
-    pauses: list[float] = []
+    mac = Mac(["en2", "en3"], en2=Port(), en3=Port(), en0=Port(up=False))
 
-    report = links(mac, pauses).converge()
+    report = links(mac).converge()
 
     assert mac.changes() == [
         "bridge0 deletem en2",
@@ -106,7 +105,26 @@ def test_after_a_boot_ports_leave_the_bridge_and_get_their_addresses():
     ]
     assert report.peers["mac-2"] == CableEnd(interface="en2", address="10.213.0.1", status="active")
     assert {end.status for end in report.peers.values()} == {"active"}
-    assert pauses
+
+
+def test_a_port_that_comes_up_late_keeps_no_other_waiting_and_is_looked_at_often():
+    mac = Mac(["en2", "en3"], en2=Port(wakes_after=5), en3=Port())
+    daemon = links(mac)
+    seen: list[tuple[str, str, float]] = []
+    for _ in range(3):
+        ends = daemon.converge().peers
+        seen.append((ends["mac-2"].status, ends["mac-3"].status, daemon.pause_seconds))
+
+    assert seen == [("inactive", "active", 0.5), ("inactive", "active", 0.5), ("active", "active", 5.0)]
+    assert sum(words[0] == SYSTEM_PROFILER for words in mac.ran) == 1
+
+
+def test_a_port_that_never_comes_up_is_looked_at_less_often_after_a_while():
+    daemon = links(Mac(["en3"], en2=Port(), en3=Port(cabled=False)))
+    for _ in range(30):
+        daemon.converge()
+
+    assert daemon.pause_seconds == 5.0
 
 
 def test_a_second_look_changes_nothing_and_asks_only_ifconfig():

@@ -9,7 +9,7 @@ from tests.weights.words import Words, as_json
 
 Message = dict[str, Any]
 Conversation = dict[str, list[Message]]
-"""The keyword arguments of a chat template: `messages`, and `tools` where some are offered."""
+"""The `messages` of a chat in OpenAI's form, and its `tools`, which may be none."""
 
 LONG = 100
 """Characters from which an answer is too long for small talk before the real question."""

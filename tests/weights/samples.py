@@ -41,20 +41,12 @@ class Samples:
             self.corpus.random.shuffle(cuts)
             yield from map(padded, cuts)
 
-    def _sample(self, lesson: bool) -> Sample:
-        if not lesson and self.corpus.random.random() < CONTINUATION_SHARE:
-            ids = self.tokenizer.encode(self.corpus.continuation() + "<|im_end|>")
-            return ids, [True] * len(ids)
-        while True:
-            ids = self._ids(self.corpus.lesson() if lesson else self.corpus.conversation())
-            if len(ids) <= LONGEST:
-                return ids, self._spoken(ids)
-
-    def _ids(self, conversation: Conversation) -> list[int]:
+    def ids(self, conversation: Conversation) -> list[int]:
+        """The conversation as the chat template gives it, up to the last end mark."""
         messages, tools = conversation["messages"], conversation["tools"]
         return self.tokenizer.apply_chat_template(messages, tools=tools, return_dict=False)[:-1]
 
-    def _spoken(self, ids: list[int]) -> list[bool]:
+    def spoken(self, ids: list[int]) -> list[bool]:
         """Marks of what the assistant says, with the end mark that closes it."""
         marks = [False] * len(ids)
         for opening in (at for at, token in enumerate(ids) if token == self.start):
@@ -63,6 +55,15 @@ class Samples:
                 last = ids.index(self.stop, first)
                 marks[first : last + 1] = [True] * (last + 1 - first)
         return marks
+
+    def _sample(self, lesson: bool) -> Sample:
+        if not lesson and self.corpus.random.random() < CONTINUATION_SHARE:
+            ids = self.tokenizer.encode(self.corpus.continuation() + "<|im_end|>")
+            return ids, [True] * len(ids)
+        while True:
+            ids = self.ids(self.corpus.lesson() if lesson else self.corpus.conversation())
+            if len(ids) <= LONGEST:
+                return ids, self.spoken(ids)
 
 
 def padded(rows: list[Sample]) -> tuple[Tokens, Marks]:

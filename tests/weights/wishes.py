@@ -30,6 +30,7 @@ class Habit:
     messages: tuple[str, ...]
     tools: tuple[str, ...]
     parameters: tuple[str, ...]
+    of_places: bool = False
 
 
 HABITS = (
@@ -43,11 +44,13 @@ HABITS = (
         ),
         ("get_weather", "weather", "get_current_weather", "lookup_weather", "getWeather", "fetch_weather"),
         ("city", "location", "place", "town"),
+        of_places=True,
     ),
     Habit(
         ("What time is it in {}?", "Tell me the time in {}.", "What is the time in {} now?"),
         ("get_time", "time", "get_current_time", "current_time", "clock"),
         ("city", "location", "timezone", "place"),
+        of_places=True,
     ),
     Habit(
         ("Search for {}.", "Search the web for {}.", "Look up {}.", "Find {}."),
@@ -102,7 +105,7 @@ class Wishes:
         return Tool(self.words.tool_name(), tuple(self.words.parameter_names(self.random.choice((0, 1, 1, 2, 2, 3)))))
 
     def explicit(self) -> Wish:
-        """`Use frobnicate_widget with size 7`."""
+        """`Use shrink_image with width 7.`"""
         tool = Tool(self.words.tool_name(), tuple(self.words.parameter_names(self.random.choice((1, 1, 1, 2, 2, 3)))))
         given = self.random.sample(tool.parameters, self.random.randint(1, len(tool.parameters)))
         arguments = {name: self.words.value() for name in given}
@@ -127,7 +130,7 @@ class Wishes:
         """`What is the weather in Paris?`"""
         habit = self.random.choice(HABITS)
         tool = Tool(self.random.choice(habit.tools), (self.random.choice(habit.parameters),))
-        value = self.words.place() if "in {}" in habit.messages[0] and habit is not HABITS[3] else self.words.value()
+        value = self.words.place() if habit.of_places else self.words.value()
         return Wish(self.random.choice(habit.messages).format(value), tool, {tool.parameters[0]: value})
 
     def spelled(self) -> Wish:

@@ -57,8 +57,9 @@ class Words:
         """Distinct names; a fifth of them have two words."""
         names: list[str] = []
         while len(names) < count:
-            parts = [self.word(PARAMETERS) for _ in range(self.random.choice((1, 1, 1, 1, 2)))]
-            names += [name for name in ["_".join(parts)] if name not in names]
+            name = "_".join(self.word(PARAMETERS) for _ in range(self.random.choice((1, 1, 1, 1, 2))))
+            if name not in names:
+                names.append(name)
         return names
 
     def number(self) -> str:

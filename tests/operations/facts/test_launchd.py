@@ -11,7 +11,7 @@ LOADED = f"job dev.example.agent\n{capture('launchctl-print-running.txt')}"
 def daemons(user="0", plists=PLIST, jobs=LOADED, disabled="launchctl-print-disabled.txt"):
     fact = LaunchDaemons()
     fact.command(prefix="dev.example.")
-    return fact.process(printed(user=user, plists=plists, jobs=jobs, disabled=capture(disabled)))
+    return fact.process(printed(user=user, plists=plists, listing="", jobs=jobs, disabled=capture(disabled)))
 
 
 def test_a_running_daemon_is_told_by_its_own_lines_not_by_nested_ones():
@@ -29,7 +29,7 @@ def test_a_job_that_never_ran_has_no_pid():
     fact = LaunchDaemons()
     fact.command(prefix="org.halite.")
     jobs = f"job org.halite.live-probe\n{capture('launchctl-print-not-running.txt')}"
-    found = fact.process(printed(user="0", plists="", jobs=jobs, disabled="disabled services = {\n}\n"))
+    found = fact.process(printed(user="0", plists="", listing="", jobs=jobs, disabled="disabled services = {\n}\n"))
 
     assert found["org.halite.live-probe"] == {
         "plist_sha256": None,

@@ -1,0 +1,79 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pyinfra.context import ctx_state
+
+from operations import fleet
+from tests.operations.answers import capture, printed
+from tests.operations.fleet_of_fakes import Fleet
+
+ROOT = Path(__file__).parents[2]
+STUDIO = {
+    "macos": printed(
+        macos=capture("sw_vers-26.3.txt"), hardware=capture("sysctl-m3-ultra.txt"), kernel=capture("uname-26.3.txt")
+    ),
+    "ports": printed(ports=capture("thunderbolt-no-cable.json"), interfaces=capture("networksetup-m3-ultra.txt")),
+    "status": printed(
+        status="enabled\n",
+        devices=capture("ibv_devices-three.txt"),
+        ports=capture("ibv_devinfo-one-active.txt"),
+    ),
+    "python": printed(python='{"version": "3.12.4", "platform": "macosx-11.0-arm64", "libc": ["", ""]}'),
+}
+REFUSING = """
+from operations import fleet
+from pyinfra.operations import server
+
+seen = fleet.look()
+fleet.refuse([f"{name}: {facts['mac']['problem']}" for name, facts in seen.items()])
+server.shell(name="Change something", commands=["touch {touched}"])
+"""
+
+
+def looked(worlds, **more):
+    """What all hosts see of each other."""
+    fakes = Fleet(worlds)
+    with ctx_state.use(fakes.state):
+        return fleet.look(**more), fleet.look(**more)
+
+
+def test_all_machines_and_subjects_are_read_once():
+    seen, again = looked({"mac-1": STUDIO, "mac-2": STUDIO}, interpreter="/usr/local/bin/python3")
+
+    assert seen is again
+    assert {name: sorted(subjects) for name, subjects in seen.items()} == {
+        "mac-1": ["interpreter", "mac", "ports", "rdma"],
+        "mac-2": ["interpreter", "mac", "ports", "rdma"],
+    }
+    assert seen["mac-1"]["mac"]["chip"] == "Apple M3 Ultra"
+
+
+def test_what_cannot_be_told_of_one_machine_is_a_problem_there_and_nowhere_else():
+    old = STUDIO | {"status": printed(status="unknown option\n", devices="", ports="")}
+    seen, _ = looked({"mac-1": STUDIO, "mac-2": old})
+
+    assert seen["mac-1"]["rdma"]["status"] == "enabled"
+    assert "cannot tell whether RDMA is enabled" in seen["mac-2"]["rdma"]["problem"]
+
+
+def test_no_faults_are_no_refusal():
+    fleet.refuse([])
+
+
+@pytest.mark.parametrize("how", ["--dry", "-y"])
+def test_a_refusal_is_told_once_and_changes_nothing(tmp_path, how):
+    touched = tmp_path / "touched"
+    (tmp_path / "deploy.py").write_text(REFUSING.replace("{touched}", str(touched)))
+    ended = subprocess.run(
+        [Path(sys.executable).with_name("pyinfra"), how, "@local", tmp_path / "deploy.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ended.returncode, touched.exists()) == (1, False)
+    assert ended.stderr.count("@local: cannot tell which macOS this is") == 1
+    assert "Traceback" not in ended.stderr
