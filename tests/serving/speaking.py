@@ -1,4 +1,4 @@
-"""A stand-in for mlx-lm's server that says what a test wants said, over real HTTP on loopback."""
+"""Speaks as mlx-lm's server does: what a test wants said, over real HTTP on loopback."""
 
 from __future__ import annotations
 
