@@ -64,12 +64,12 @@ def step(
 
 
 @operation
-def ready(replica: str, *, on: str, command: Sequence[str], release: str, agent: str, within_seconds: int) -> Commands:
+def ready(replica: str, *, on: str, command: Sequence[str], release: str, within_seconds: int) -> Commands:
     """A replica that is ready with this release, by the word of the agent on machine `on`.
 
     `command` prints the agent's state as JSON; with `--wait SECONDS` it waits for readiness, tells how it goes, and
-    ends with 0 when ready. A replica found broken asked for a person; this run is the answer, so the daemon labelled
-    `agent` is started again and its conductor begins afresh. A replica that does not become ready is written down.
+    ends with 0 when ready. A replica found broken asked for a person; this run is the answer, so waiting begins it
+    afresh. A replica that does not become ready is written down.
 
     rollout.ready(
         name="Replica a: wait until ready",
@@ -77,7 +77,6 @@ def ready(replica: str, *, on: str, command: Sequence[str], release: str, agent:
         on="studio-1",
         command=["/opt/example/bin/python", "-m", "serving.status", "/opt/example/agent.json"],
         release="agent-1a2b",
-        agent="dev.example.agent",
         within_seconds=600,
     )
     """
@@ -93,8 +92,6 @@ def ready(replica: str, *, on: str, command: Sequence[str], release: str, agent:
         _write_down(replica, ready=False, serves=_serves(seen))
         host.noop(f"replica {replica} is left as it is: {_after()}")
         return
-    if _replica_state(seen) == "broken" and seen.get("release") == release:
-        yield shlex.join(("launchctl", "kickstart", "-k", f"system/{agent}"))
     yield FunctionCommand(_awaited, (replica, [*command, "--wait", str(within_seconds)], within_seconds), {})
 
 

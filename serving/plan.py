@@ -138,7 +138,6 @@ class Plan:
             "on": first,
             "command": self.agent(first).command("serving.status", "agent.json"),
             "release": self.agent(first).name,
-            "agent": daemons.AGENT,
             "within_seconds": replica.ready_within_seconds,
         }
 

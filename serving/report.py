@@ -51,14 +51,27 @@ def _serves(cluster: Cluster, name: str) -> str:
 
 def endpoint(cluster: Cluster, file: Path) -> str:
     """Where the endpoint is, where its key is, and a line to try it with; `file` is what clients source."""
-    url, name = base_url(cluster), cluster.replicas[0].weights
-    body = json.dumps({"model": name, "messages": [{"role": "user", "content": cluster.weights[0].golden.question}]})
+    served = sorted({replica.weights for replica in cluster.replicas})
     return f"""
-The endpoint is {url}/v1 and serves {", ".join(sorted({replica.weights for replica in cluster.replicas}))}.
+The endpoint is {base_url(cluster)}/v1 and serves {", ".join(served)}.
 The key is in {file}, with what OpenAI and Anthropic clients want to know. Try it:
 
-source {file} && curl -s "$OPENAI_BASE_URL/chat/completions" -H "Authorization: Bearer $OPENAI_API_KEY" -H 'Content-Type: application/json' -d {shlex.quote(body)}
+source {file} && {_curl(cluster)}
 """
+
+
+def _curl(cluster: Cluster) -> str:
+    weights = cluster.weights_of(cluster.replicas[0])
+    question = {"role": "user", "content": weights.golden.question}
+    body = json.dumps({"model": weights.name, "messages": [question]})
+    return " ".join(
+        (
+            'curl -s "$OPENAI_BASE_URL/chat/completions"',
+            '-H "Authorization: Bearer $OPENAI_API_KEY"',
+            "-H 'Content-Type: application/json'",
+            f"-d {shlex.quote(body)}",
+        )
+    )
 
 
 def variables(cluster: Cluster, key: K) -> dict[str, str | K]:

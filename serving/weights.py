@@ -20,12 +20,12 @@ NEEDED = ("config.json", "model.safetensors.index.json", "tokenizer_config.json"
 """Without these mlx-lm cannot load weights in every sharding."""
 
 
+@cache
 def manifests(cluster: Cluster) -> dict[str, Manifest]:
     """The manifest of each of the cluster's weights, by name, read on the machine this runs on."""
     return {weights.name: manifest(Path(weights.path)) for weights in cluster.weights}
 
 
-@cache
 def manifest(directory: Path) -> Manifest:
     """The manifest of a directory; hidden files are not part of it. Raises WeightsDamaged when it is no weights."""
     missing = [name for name in NEEDED if not (directory / name).is_file()]

@@ -33,7 +33,6 @@ def rolled(worlds, failing=None) -> tuple[Fleet, bool]:
             on=members[0],
             command=STATUS,
             release="agent-new",
-            agent="dev.example.agent",
             within_seconds=30,
         )
     fleet.prepare(
@@ -106,17 +105,10 @@ def test_when_nobody_serves_what_clients_have_is_left_as_it_is():
     assert "no replica answers, so the gateway is left as it is" in "\n".join(fleet.said)
 
 
-def test_a_broken_replica_is_given_a_new_conductor():
-    fleet, _ = rolled(NEW | {"mac-1": world("broken", "agent-new")})
-
-    assert [name for name, _ in done(fleet, "kickstart -k system/dev.example.agent")] == ["mac-1"]
-
-
-@pytest.mark.parametrize("state", [None, "loading", "failed"])
-def test_a_replica_on_its_way_is_waited_for_and_not_disturbed(state):
+@pytest.mark.parametrize("state", [None, "loading", "failed", "broken"])
+def test_a_replica_that_is_not_ready_yet_is_waited_for(state):
     fleet, _ = rolled(NEW | {"mac-1": world(state, "agent-new")})
 
-    assert done(fleet, "kickstart") == []
     assert [name for name, _ in done(fleet, "--wait")] == ["mac-1"]
 
 
