@@ -72,8 +72,8 @@ publish(name=f"Load {daemons.GATEWAY}", operation=launchd.daemon, arguments=plan
 publish(name="Wait until the gateway answers", operation=gateway.answering, arguments=planned.gateway_answering)
 clients = {"path": control.client_file(cluster.name), "variables": report.variables(cluster, keys[plan.GATEWAY_KEY])}
 publish(name="Write down the address and the key", operation=control.client_environment, arguments=lambda _: clients)
-told = {"text": report.endpoint(cluster, clients["path"])}
-publish(name="Tell where the endpoint is", operation=console.told, arguments=lambda _: told)
+told = {"operation": console.told, "arguments": lambda _: {"text": report.endpoint(cluster, clients["path"])}}
+publish(name="Tell where the endpoint is", **told, _if=rollout.unblocked)
 undeclared = {"declared": planned.labels(me), "_if": rollout.unblocked}
 launchd.undeclared(daemons.PREFIX, name="Remove daemons no longer declared", **undeclared)
 rollout.verdict(name="Tell what failed")

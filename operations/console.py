@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterable, Sequence
 from weakref import WeakSet
 
@@ -35,11 +36,16 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 @operation
 def told(text: str) -> Commands:
-    """Text for whoever runs the deploy, as it is, so that a line in it can be copied whole. Changes nothing.
+    """Text for whoever runs the deploy, at its very end. Changes nothing.
 
     console.told("The endpoint is http://192.168.1.11:4000/v1.", name="Tell where the endpoint is")
     """
     if current_state().is_executing:
-        _console.print(text, soft_wrap=True, markup=False)
+        at_the_end(text)
     host.noop("there is nothing to change in telling")
     yield from ()
+
+
+def at_the_end(text: str) -> None:
+    """Print text when the run is over, below pyinfra's own table: as it is, so that a line can be copied whole."""
+    atexit.register(_console.print, text, soft_wrap=True, markup=False)

@@ -22,6 +22,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 from pyinfra.context import host
 
+from operations.console import at_the_end
 from operations.facts.agents import AgentState
 from operations.inventory import machine_name
 from operations.ledger import ledger
@@ -154,8 +155,10 @@ def _awaited(state: State, host: Host, replica: str, command: Sequence[str], wit
 
 
 def _failed(state: State, host: Host) -> bool:
-    for line in ledger().story():
+    story = ledger().story()
+    for line in story:
         complain(host, line)
+    at_the_end("\n".join(("", *story)))
     # Nothing follows that a failure must stop, so pyinfra may go on to its table of results; it still ends with 1.
     state.config.FAIL_PERCENT = 100
     return False
