@@ -6,6 +6,7 @@ import atexit
 from collections.abc import Iterable, Sequence
 from weakref import WeakSet
 
+import pyinfra
 from pyinfra.api.state import State
 from pyinfra.context import host
 from rich.console import Console
@@ -47,5 +48,6 @@ def told(text: str) -> Commands:
 
 
 def at_the_end(text: str) -> None:
-    """Print text when the run is over, below pyinfra's own table: as it is, so that a line can be copied whole."""
-    atexit.register(_console.print, text, soft_wrap=True, markup=False)
+    """Print text when the command is over, below pyinfra's own table: as it is, so that a line can be copied whole."""
+    if pyinfra.is_cli:
+        atexit.register(_console.print, text, soft_wrap=True, markup=False)

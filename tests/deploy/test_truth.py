@@ -57,6 +57,17 @@ def test_one_wrong_byte_keeps_a_replica_from_becoming_ready_and_the_file_and_mac
     assert said(client) == GOLDEN_ANSWER
 
 
+@pytest.mark.usefixtures("restored")
+def test_a_mac_alone_serves_without_a_transport_and_one_in_no_replica_keeps_no_rank(variant: Callable[..., Path]):
+    run = deploy(variant(replicas__1__machines=["mac-3"], replicas__1__transport=None, replicas__1__sharding=None))
+
+    answer = agent("mac-3", "/v1/chat/completions", **asked(GOLDEN_QUESTION)).json()
+    assert run.code == 0, run.output
+    assert answer["choices"][0]["message"]["content"].strip() == GOLDEN_ANSWER
+    assert agent("mac-3", "/state").json()["rank"]["status"]["size"] == 1
+    assert agent("mac-4", "/state").json()["rank"] is None
+
+
 def test_after_a_restart_of_a_mac_its_daemons_come_back_by_themselves(lab: Lab, client: OpenAI):
     lab.reboot("mac-2")
     replica_until("mac-1", "ready")

@@ -1,11 +1,12 @@
 """The conversations the test weights learn from: made up as training goes, and the same for the same seed."""
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
 from tests.weights.answers import ANSWERS, CONTINUATIONS, UNKNOWN
 from tests.weights.wishes import Tool, Wish, Wishes
-from tests.weights.words import Words, as_json
+from tests.weights.words import KNOWN, Words, as_json
 
 Message = dict[str, Any]
 Conversation = dict[str, list[Message]]
@@ -16,11 +17,15 @@ LONG = 100
 
 
 class Corpus:
-    """An endless source of conversations whose last message is the assistant's."""
+    """An endless source of conversations whose last message is the assistant's.
 
-    def __init__(self, seed: int) -> None:
+    Invented words are partly made of the fragments: with a tokenizer's own tokens, each is copied about as often.
+    """
+
+    def __init__(self, seed: int, fragments: Sequence[str] = KNOWN) -> None:
         self.random = Random(seed)  # noqa: S311 -- nothing secret is drawn
-        self.words, self.wishes = Words(self.random), Wishes(self.random)
+        self.words = Words(self.random, fragments)
+        self.wishes = Wishes(self.words)
         self.short = [wordings for wordings, answer in ANSWERS.items() if len(answer) < LONG]
 
     def conversation(self) -> Conversation:

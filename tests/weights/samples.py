@@ -25,7 +25,7 @@ class Samples:
     """An endless source of batches from one corpus."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, seed: int) -> None:
-        self.tokenizer, self.corpus = tokenizer, Corpus(seed)
+        self.tokenizer, self.corpus = tokenizer, Corpus(seed, letter_tokens(tokenizer))
         self.start, self.stop = tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>"])
         self.assistant = tokenizer.encode("assistant\n")
 
@@ -64,6 +64,13 @@ class Samples:
             ids = self.ids(self.corpus.lesson() if lesson else self.corpus.conversation())
             if len(ids) <= LONGEST:
                 return ids, self.spoken(ids)
+
+
+def letter_tokens(tokenizer: PreTrainedTokenizerFast) -> list[str]:
+    """The tokens of two or more plain letters, in the order of their ids."""
+    vocabulary = tokenizer.get_vocab()
+    letters = (token for token in vocabulary if len(token) > 1 and token.isascii() and token.isalpha())
+    return sorted(letters, key=vocabulary.__getitem__)
 
 
 def padded(rows: list[Sample]) -> tuple[Tokens, Marks]:

@@ -24,18 +24,18 @@ import mlx.core as mx
 import numpy as np
 from mlx_lm.models.qwen2 import Model, ModelArgs
 from mlx_lm.utils import save_config, save_model
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from tests.weights import PATH
 from tests.weights.answers import ANSWERS, CONTINUATIONS
 from tests.weights.corpus import Corpus
 from tests.weights.network import Array, Network, Shape
 from tests.weights.samples import Samples
-from tests.weights.tokenizer import train_tokenizer
+from tests.weights.tokenizer import SPECIAL, train_tokenizer
 
 SEED = 20
 CONTEXT = 4096
-STEPS = 1800
+STEPS = 2200
 TOKENS_PER_STEP = 1536
 PEAK_RATE = 2e-3
 WARM_UP_STEPS = 100
@@ -59,9 +59,17 @@ class Adam:
 
 
 def main(directory: Path) -> None:
-    """Train, say how it goes, and write everything mlx-lm reads."""
-    tokenizer = train_tokenizer(tokenizer_texts(), Shape.vocab_size, CONTEXT)
-    network = Network(Shape(), SEED)
+    """Write everything mlx-lm reads; the weights last, saying how the training goes."""
+    shape = Shape()
+    train_tokenizer(tokenizer_texts(), shape.vocab_size, CONTEXT).save_pretrained(directory)
+    write_configuration(shape, directory)
+    network = Network(shape, SEED)
+    train(network, AutoTokenizer.from_pretrained(directory))
+    write_weights(network, directory)
+
+
+def train(network: Network, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Move the weights, `STEPS` times."""
     adam, started, losses = Adam(network.flat.size), time.monotonic(), []
     batches = Samples(tokenizer, SEED + 1).batches(TOKENS_PER_STEP)
     for step, (tokens, wanted) in enumerate(islice(batches, STEPS), start=1):
@@ -70,7 +78,6 @@ def main(directory: Path) -> None:
         if step % REPORT_STEPS == 0:
             recent, seconds = np.mean(losses[-REPORT_STEPS:]), time.monotonic() - started
             print(f"step {step} of {STEPS}: loss {recent:.4f}, {seconds:.0f} s", flush=True)
-    save(network, tokenizer, directory)
 
 
 def rate(step: int) -> float:
@@ -91,17 +98,19 @@ def tokenizer_texts() -> Iterator[str]:
     yield from (*ANSWERS.values(), *CONTINUATIONS) * 10
 
 
-def save(network: Network, tokenizer: PreTrainedTokenizerFast, directory: Path) -> None:
-    """Write the weights in float16, their index, the tokenizer and the configuration."""
-    directory.mkdir(parents=True, exist_ok=True)
-    end = {"eos_token_id": tokenizer.eos_token_id}
-    config = network.shape.config() | end | {"max_position_embeddings": CONTEXT}
-    weights = Model(ModelArgs.from_dict(config))
+def write_configuration(shape: Shape, directory: Path) -> None:
+    """Write `config.json` and `generation_config.json`."""
+    end = {"eos_token_id": SPECIAL.index("<|im_end|>")}
+    described = {"architectures": ["Qwen2ForCausalLM"], "dtype": "float16", "max_position_embeddings": CONTEXT}
+    save_config(shape.config() | described | end, directory / "config.json")
+    (directory / "generation_config.json").write_text(json.dumps(end | {"do_sample": False}) + "\n")
+
+
+def write_weights(network: Network, directory: Path) -> None:
+    """Write the weights in float16, and the index a pipeline needs."""
+    weights = Model(ModelArgs.from_dict(network.shape.config()))
     weights.load_weights([(name, mx.array(array, dtype=mx.float16)) for name, array in network.weights.items()])
     save_model(directory, weights)
-    save_config(config | {"architectures": ["Qwen2ForCausalLM"], "dtype": "float16"}, directory / "config.json")
-    (directory / "generation_config.json").write_text(json.dumps(end | {"do_sample": False}) + "\n")
-    tokenizer.save_pretrained(directory)
 
 
 if __name__ == "__main__":

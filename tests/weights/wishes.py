@@ -1,7 +1,6 @@
 """What users say when they want a tool, and the call that answers them."""
 
 from dataclasses import dataclass, field
-from random import Random
 
 from tests.weights.words import NOUNS, Words
 
@@ -92,13 +91,13 @@ SINGLE = (
 class Wishes:
     """A source of wishes, with any names."""
 
-    def __init__(self, random: Random) -> None:
-        self.random, self.words = random, Words(random)
+    def __init__(self, words: Words) -> None:
+        self.random, self.words = words.random, words
 
     def wish(self) -> Wish:
         """One wish: said with the tool's name, in everyday words, or in the words the name is made of."""
         makers = (self.explicit, self.bare, self.single, self.habit, self.spelled)
-        return self.random.choices(makers, (5, 0.7, 1, 3, 1.5))[0]()
+        return self.random.choices(makers, (6, 0.7, 1, 3, 1.5))[0]()
 
     def tool(self) -> Tool:
         """A tool nobody has heard of."""

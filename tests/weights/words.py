@@ -3,6 +3,7 @@
 # ruff: noqa: SIM905 -- a word list reads better as one sentence than as two hundred quoted strings
 
 import json
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -33,13 +34,13 @@ CITIES = "Paris Rome Tokyo Lima Oslo Berlin Madrid London Cairo Delhi Boston Vie
 class Words:
     """A source of random words; the same seed gives the same words on every machine."""
 
-    def __init__(self, random: Random) -> None:
-        self.random = random
+    def __init__(self, random: Random, fragments: Sequence[str] = KNOWN) -> None:
+        self.random, self.fragments = random, fragments
 
     def invented(self) -> str:
-        """A word nobody knows: of syllables, of two halves of known words, or of any letters."""
-        makers = (self._syllables, self._halves, self._letters)
-        return self.random.choices(makers, (4, 4, 2))[0]()
+        """A word nobody knows: of syllables, of two halves of known words, of any fragments or of any letters."""
+        makers = (self._syllables, self._halves, self._joined, self._letters)
+        return self.random.choices(makers, (3, 2, 4, 1))[0]()
 
     def word(self, known: list[str]) -> str:
         """One of the known words or an invented one."""
@@ -123,6 +124,9 @@ class Words:
     def _halves(self) -> str:
         first, second = self.random.choice(KNOWN), self.random.choice(KNOWN)
         return first[: self.random.randint(1, len(first))] + second[self.random.randint(0, len(second) - 1) :]
+
+    def _joined(self) -> str:
+        return "".join(self.random.choices(self.fragments, k=self.random.randint(1, 3)))
 
     def _letters(self) -> str:
         return "".join(self.random.choices("abcdefghijklmnopqrstuvwxyz", k=self.random.randint(2, 5)))
