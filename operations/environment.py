@@ -75,7 +75,7 @@ def software(root: str, *, package: Package, python: str, imports: Sequence[str]
         root="/opt/example/software",
         package=packaging.software(project, package="serving"),
         python="/opt/example/environments/node-1a2b/bin/python",
-        imports=["serving.agent"],
+        imports=["serving.agent.daemon"],
     )
     """
     if _is_laid(root, package):

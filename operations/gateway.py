@@ -19,7 +19,7 @@ def answering(command: Sequence[str], *, within_seconds: int) -> Commands:
 
     gateway.answering(
         name="Publish: wait until the gateway answers",
-        command=["/opt/example/bin/python", "-m", "serving.gateway_status", "/opt/example/gateway.json"],
+        command=["/opt/example/bin/python", "-m", "serving.gateway.status", "/opt/example/gateway.json"],
         within_seconds=120,
     )
     """

@@ -76,7 +76,7 @@ def ready(replica: str, *, on: str, command: Sequence[str], release: str, within
         name="Replica a: wait until ready",
         replica="a",
         on="studio-1",
-        command=["/opt/example/bin/python", "-m", "serving.status", "/opt/example/agent.json"],
+        command=["/opt/example/bin/python", "-m", "serving.agent.status", "/opt/example/agent.json"],
         release="agent-1a2b",
         within_seconds=600,
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from serving.cluster import Cluster, Link
+from serving.cluster import Cluster
+from serving.declared import Link
 from serving.seen import Port, Problem, Seen
 
 

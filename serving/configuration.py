@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from serving.cluster import Declared, Golden
+from serving.declared import Declared, Golden
 
 
 class Member(Declared):
@@ -36,7 +36,7 @@ class LinksConfiguration(Declared):
     machine: str
     cables: tuple[Cabled, ...]
     report: str
-    """Path of the JSON report it writes: see `serving.cable_report.CableReport`."""
+    """Path of the JSON report it writes: see `serving.links.report.CableReport`."""
 
 
 class File(Declared):

@@ -17,12 +17,12 @@ DEFAULT_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
 
 def links(release: str) -> dict[str, Any]:
     """The root daemon that keeps the cables' ports addressed; it survives whatever the others do."""
-    return _daemon(LINKS, release, "serving.links", "links.json")
+    return _daemon(LINKS, release, "serving.links.daemon", "links.json")
 
 
 def agent(release: str, account: str) -> dict[str, Any]:
     """The agent; it has longer to leave than its rank has: SIGKILL can leak wired memory until reboot."""
-    return _daemon(AGENT, release, "serving.agent", "agent.json") | {
+    return _daemon(AGENT, release, "serving.agent.daemon", "agent.json") | {
         "UserName": account,
         "GroupName": account,
         "ExitTimeOut": 45,
@@ -33,7 +33,7 @@ def agent(release: str, account: str) -> dict[str, Any]:
 
 def gateway(release: str, account: str) -> dict[str, Any]:
     """LiteLLM; it has a minute to finish what it began."""
-    return _daemon(GATEWAY, release, "serving.gateway_process", "gateway.json") | {
+    return _daemon(GATEWAY, release, "serving.gateway.daemon", "gateway.json") | {
         "UserName": account,
         "GroupName": account,
         "ExitTimeOut": 75,

@@ -14,7 +14,7 @@ from typing import Any
 
 from serving import daemons
 from serving.cabling import port_towards
-from serving.cluster import Cluster, Declared, Replica
+from serving.cluster import Cluster
 from serving.configuration import (
     AgentConfiguration,
     Cabled,
@@ -23,7 +23,8 @@ from serving.configuration import (
     Member,
     ReplicaConfiguration,
 )
-from serving.gateway import GatewayConfiguration, litellm_configuration
+from serving.declared import Declared, Replica
+from serving.gateway.configuration import GatewayConfiguration, litellm_configuration
 from serving.layout import ENVIRONMENTS, KEY, LINKS_REPORT, LOGS, RELEASES, SOFTWARE, STATE, TOKEN, WEIGHTS
 from serving.seen import Seen
 from serving.transport import cable_addresses, ring_hosts
@@ -136,7 +137,7 @@ class Plan:
         first = replica.machines[0]
         return {
             "on": first,
-            "command": self.agent(first).command("serving.status", "agent.json"),
+            "command": self.agent(first).command("serving.agent.status", "agent.json"),
             "release": self.agent(first).name,
             "within_seconds": replica.ready_within_seconds,
         }
@@ -151,7 +152,7 @@ class Plan:
 
     def gateway_answering(self, proven: Collection[str]) -> dict[str, Any]:
         """How to ask whether the gateway answers, and how long it may take to begin."""
-        command = self.gateway(proven).command("serving.gateway_status", "gateway.json")
+        command = self.gateway(proven).command("serving.gateway.status", "gateway.json")
         return {"command": command, "within_seconds": GATEWAY_SECONDS}
 
     def links(self, machine: str) -> Release:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
-from serving.cluster import Cluster, Declared, Gateway, Link, Machine, Ports, Replica, Thunderbolt, Weights
+from serving.declared import Declared, Gateway, Link, Machine, Ports, Replica, Thunderbolt, Weights
 
 D = TypeVar("D", bound=Declared)
 Path = tuple[int | str, ...]
@@ -45,9 +45,7 @@ class Pieces:
 
 
 def faults(data: object) -> list[Fault]:
-    """All faults between the parts of a declaration (a mapping, or a Cluster already valid)."""
-    if isinstance(data, Cluster):
-        data = data.model_dump()
+    """All faults between the parts of a declaration, given as plain data."""
     if not isinstance(data, Mapping):
         return []
     pieces = _pieces(cast("Mapping[str, Any]", data))

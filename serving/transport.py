@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network
 from itertools import islice
 
-from serving.cluster import Cluster, Replica
+from serving.cluster import Cluster
+from serving.declared import Replica
 from serving.errors import TransportRefused
 
 Matrix = list[list[str | list[str] | None]]

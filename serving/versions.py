@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from serving.gateway import SWITCHES
+from serving.gateway.configuration import SWITCHES
 
 PROOF: dict[str, dict[str, Any]] = {
     "node": {
@@ -20,7 +20,9 @@ PROOF: dict[str, dict[str, Any]] = {
         "imports": ["litellm.proxy.proxy_server", "uvicorn"],
         "variables": SWITCHES,
     },
-    "software": {"imports": ["serving.agent", "serving.links", "serving.rank", "serving.status"]},
+    "software": {
+        "imports": ["serving.agent.daemon", "serving.links.daemon", "serving.rank.process", "serving.agent.status"]
+    },
 }
 """By package: which versions must have arrived on a machine, and what must load there before anything uses it."""
 

@@ -70,7 +70,7 @@ def test_software_is_proven_with_the_environment_it_will_run_in(tmp_path):
         ROOT,
         package=package(tmp_path),
         python="/opt/e/bin/python",
-        imports=["serving.agent"],
+        imports=["serving.agent.daemon"],
     )
 
     assert 'PYTHONPATH="$new" /opt/e/bin/python -c' in machine.done[-1]

@@ -12,7 +12,7 @@ from operations.inventory import declare, hosts
 ROOT = Path(__file__).parents[2]
 BAD = """
 from operations.inventory import declare
-from serving.cluster import Ports
+from serving.declared import Ports
 
 ports = declare(Ports, agent="many", rank=70000)
 macs = ["192.0.2.1"]

@@ -13,12 +13,12 @@ from typing import Any
 
 import httpx
 
-from serving.agent_api import AgentState, RankReport
-from serving.boot import boot_session
-from serving.cable_report import CableEnd, CableReport
-from serving.cluster import Golden
+from serving.agent.api import AgentState, RankReport
+from serving.agent.boot import boot_session
+from serving.agent.status import LocalAgent, wait
 from serving.configuration import AgentConfiguration, Member, ReplicaConfiguration
-from serving.status import LocalAgent, wait
+from serving.declared import Golden
+from serving.links.report import CableEnd, CableReport
 from serving.weights import manifest
 from tests.weights import GOLDEN_ANSWER, GOLDEN_QUESTION, PATH
 
@@ -42,7 +42,7 @@ class Machine:
         path = release / "agent.json"
         path.write_text(self.configuration.model_dump_json())
         with (self.directory / "agent.log").open("ab") as log:
-            self.process = Popen([sys.executable, "-m", "serving.agent", str(path)], stdout=log, stderr=log)
+            self.process = Popen([sys.executable, "-m", "serving.agent.daemon", str(path)], stdout=log, stderr=log)
 
     def leave(self) -> None:
         if self.process is not None:
@@ -65,7 +65,7 @@ class Pair:
     machines: tuple[Machine, Machine]
 
     def wait(self, seconds: float = 60) -> list[str]:
-        """What was said until the replica was ready. Raises serving.status.NotReady."""
+        """What was said until the replica was ready. Raises serving.agent.status.NotReady."""
         said: list[str] = []
         wait(LocalAgent(self.machines[0].configuration), "release-1", seconds, say=said.append)
         return said

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from serving.agent_api import AgentState, RankReport, agreement
-from serving.cluster import Golden
+from serving.agent.api import AgentState, RankReport, agreement
 from serving.configuration import Manifest, Member, ReplicaConfiguration
-from serving.rank_status import Phase, RankStatus
+from serving.declared import Golden
+from serving.rank.status import Phase, RankStatus
 
 MACHINES = ("mac-1", "mac-2")
 DIGEST = "d1"

@@ -1,0 +1,117 @@
+"""The agent's HTTP API, as `agent_api` words it. Every path but /live needs the cluster's token."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+
+from pydantic import ValidationError
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from serving.agent.api import Generation
+from serving.conductor.conducting import Conducting
+from serving.conductor.peers import Keeper
+from serving.endpoint.routes import error, unavailable
+from serving.errors import StartRefused, TransportRefused
+
+Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
+
+
+def application(
+    keeper: Keeper, conducting: Conducting | None, token: str, lifespan: Lifespan, routes: Sequence[BaseRoute] = ()
+) -> Starlette:
+    """The agent's application. `conducting` and `routes`, the endpoint's, only where rank 0 is."""
+    own = _Routes(keeper, conducting)
+    return Starlette(
+        routes=[*own.routes(), *routes], middleware=[Middleware(TokenGuard, token=token)], lifespan=lifespan
+    )
+
+
+class TokenGuard:
+    """ASGI middleware: 401 without `Authorization: Bearer <token>`, in OpenAI's shape."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._expected = f"Bearer {token}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let pass who knows the token, and who asks for nothing but a sign of life."""
+        if scope["type"] == "http" and scope["path"] != "/live" and not self._knows(scope):
+            await error(401, "The token is missing or wrong.", "authentication_error")(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _knows(self, scope: Scope) -> bool:
+        given = Headers(scope=scope).get("authorization", "")
+        return hmac.compare_digest(given.encode(), self._expected)
+
+
+class _Routes:
+    def __init__(self, keeper: Keeper, conducting: Conducting | None) -> None:
+        self._keeper = keeper
+        self._conducting = conducting
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/live", self._live),
+            Route("/state", self._state),
+            Route("/ready", self._ready),
+            Route("/replica/afresh", self._begin_afresh, methods=["POST"]),
+            Route("/rank", self._start, methods=["POST"]),
+            Route("/rank", self._stop, methods=["DELETE"]),
+            Route("/rank/join", self._join, methods=["POST"]),
+        ]
+
+    async def _live(self, _: Request) -> Response:
+        return PlainTextResponse("alive\n")
+
+    async def _state(self, _: Request) -> Response:
+        replica = None if self._conducting is None else self._conducting.state
+        state = (await self._keeper.state()).model_copy(update={"replica": replica})
+        return Response(state.model_dump_json(), media_type="application/json")
+
+    async def _ready(self, _: Request) -> Response:
+        if self._conducting is None:
+            return _conducts_none()
+        replica = self._conducting.state
+        if replica.state != "ready":
+            return unavailable(f"replica '{replica.name}' is {replica.state}. {replica.reason}".strip())
+        return PlainTextResponse("ready\n")
+
+    async def _begin_afresh(self, _: Request) -> Response:
+        if self._conducting is None:
+            return _conducts_none()
+        self._conducting.begin_afresh()
+        return Response(status_code=202)
+
+    async def _start(self, request: Request) -> Response:
+        return await _told(request, self._keeper.start)
+
+    async def _join(self, request: Request) -> Response:
+        return await _told(request, self._keeper.let_in)
+
+    async def _stop(self, _: Request) -> Response:
+        await self._keeper.stop()
+        return Response(status_code=202)
+
+
+def _conducts_none() -> Response:
+    return error(404, "This machine carries no replica's rank 0.", "invalid_request_error")
+
+
+async def _told(request: Request, act: Callable[[int], Awaitable[None]]) -> Response:
+    try:
+        body = Generation.model_validate_json(await request.body())
+        await act(body.generation)
+    except ValidationError as fault:
+        return PlainTextResponse(str(fault), 400)
+    except (StartRefused, TransportRefused) as refused:
+        return PlainTextResponse(str(refused), 409)
+    return Response(status_code=202)

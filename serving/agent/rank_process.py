@@ -1,0 +1,196 @@
+"""The rank process of one machine: started, let in, stopped, and told about truthfully.
+
+An exclusive flock on `rank.lock` is taken here and handed to the rank as an open descriptor; the kernel frees it when
+the last process that holds it is gone. So "an old rank lives" is never a guess from a pid, whoever started it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from subprocess import PIPE, STDOUT, Popen
+
+from serving.agent.api import RankReport
+from serving.errors import StartRefused
+from serving.rank.status import RankSpec, read_status, read_ticks, replace
+
+GRACE_SECONDS = 30.0
+"""Between SIGTERM and SIGKILL: a rank that is killed may leave its wired memory behind until a reboot."""
+
+PROGRAM = (sys.executable, "-m", "serving.rank.process")
+"""What is started; the path of its RankSpec is added."""
+
+_POLL_SECONDS = 0.05
+_LAST_WORDS_BYTES = 2000
+_LOG_BYTES = 16 * 2**20
+
+
+class RankProcess:
+    """Keeps the one rank that may live on this machine. Not safe for use from several threads."""
+
+    def __init__(
+        self, state: Path, log: Path, *, grace_seconds: float = GRACE_SECONDS, program: Sequence[str] = PROGRAM
+    ) -> None:
+        self._state = state
+        self._log = log
+        self._grace = grace_seconds
+        self._program = program
+        self._process: Popen[bytes] | None = None
+        self._generation: int | None = None
+        self._log_start = 0
+        self._killed = False
+        self._stopping: asyncio.Task[None] | None = None
+
+    @property
+    def status_file(self) -> Path:
+        """Where the rank tells of itself."""
+        return self._state / "rank.status.json"
+
+    @property
+    def tick_file(self) -> Path:
+        """Where the rank counts its steps."""
+        return self._state / "rank.ticks"
+
+    def lives(self) -> bool:
+        """Whether any rank process lives here, also one that an earlier agent started."""
+        if self._child_lives():
+            return True
+        lock = self._lock()
+        if lock is None:
+            return True
+        os.close(lock)
+        return False
+
+    def start(self, spec: RankSpec) -> None:
+        """Start a generation's rank; to start the generation that is here already changes nothing.
+
+        Raises StartRefused while another rank lives.
+        """
+        if self._generation == spec.generation and self._process is not None:
+            return
+        # While one is being stopped, the next would get the signals meant for it.
+        stopping = self._stopping is not None and not self._stopping.done()
+        lock = None if stopping else self._lock()
+        if lock is None:
+            raise StartRefused(
+                f"cannot start generation {spec.generation} on {spec.machine}: the rank before it has not ended."
+            )
+        try:
+            self._launch(spec, lock)
+        finally:
+            os.close(lock)
+
+    def let_in(self, generation: int) -> None:
+        """Let the rank that has checked its weights join the others; a second time changes nothing."""
+        process = self._process
+        if process is None or process.stdin is None or generation != self._generation:
+            raise StartRefused(f"cannot let generation {generation} in: generation {self._generation} is here.")
+        with suppress(BrokenPipeError, ValueError), process.stdin:  # it has ended; it was let in
+            process.stdin.write(b"join\n")
+
+    def stop(self) -> asyncio.Task[None]:
+        """Begin to end whatever rank lives; awaiting the result waits until it is gone."""
+        if self._stopping is None or self._stopping.done():
+            self._stopping = asyncio.create_task(self._end())
+        return self._stopping
+
+    def report(self) -> RankReport | None:
+        """What is known of the last rank; None when there never was one."""
+        status = read_status(self.status_file)
+        living = self.lives()
+        if self._process is None and not living:
+            return None
+        told = status.generation if status is not None else None
+        return RankReport(
+            generation=told if self._process is None else self._generation,
+            living=living,
+            status=status,
+            tick=read_ticks(self.tick_file),
+            exit_code=None if self._process is None else self._process.poll(),
+            killed=self._killed,
+            last_words="" if living else self._last_words(),
+        )
+
+    def trim_log(self) -> None:
+        """Keep the log bounded: the rank appends, so what was copied away can be cut off under it."""
+        if self._log.exists() and self._log.stat().st_size > _LOG_BYTES:
+            shutil.copyfile(self._log, self._log.with_suffix(".log.1"))
+            os.truncate(self._log, 0)
+            self._log_start = 0
+
+    def _child_lives(self) -> bool:
+        if self._process is None or self._process.poll() is None:
+            return self._process is not None
+        if self._process.stdin is not None:
+            self._process.stdin.close()  # one that ended before it was let in
+        return False
+
+    def _lock(self) -> int | None:
+        descriptor = os.open(self._state / "rank.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        return descriptor
+
+    def _launch(self, spec: RankSpec, lock: int) -> None:
+        for left_over in (self.status_file, self.tick_file):
+            left_over.unlink(missing_ok=True)
+        spec_file = self._state / "rank.spec.json"
+        replace(spec_file, spec.model_dump_json())
+        with self._log.open("ab") as log:
+            self._log_start = log.tell()
+            self._process = Popen(
+                [*self._program, str(spec_file)],
+                stdin=PIPE,
+                stdout=log,
+                stderr=STDOUT,
+                pass_fds=[lock],
+                start_new_session=True,
+                bufsize=0,
+            )
+        self._generation = spec.generation
+        self._killed = False
+
+    async def _end(self) -> None:
+        self._signal(signal.SIGTERM)
+        # A stopped process takes no SIGTERM until it goes on.
+        self._signal(signal.SIGCONT)
+        if not await _until(lambda: not self.lives(), self._grace):
+            self._killed = True
+            self._signal(signal.SIGKILL)
+            await _until(lambda: not self.lives(), self._grace)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)  # does nothing once it has ended
+            return
+        status = read_status(self.status_file)
+        # While the lock is held, whoever wrote the status lives and the pid is its own.
+        if status is not None and self.lives():
+            os.kill(status.pid, number)
+
+    def _last_words(self) -> str:
+        if not self._log.exists():
+            return ""
+        with self._log.open("rb") as log:
+            size = log.seek(0, os.SEEK_END)
+            log.seek(max(min(self._log_start, size), size - _LAST_WORDS_BYTES))
+            return log.read().decode(errors="replace").strip()
+
+
+async def _until(is_so: Callable[[], bool], seconds: float) -> bool:
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not is_so():
+        if asyncio.get_running_loop().time() > deadline:
+            return False
+        await asyncio.sleep(_POLL_SECONDS)
+    return True

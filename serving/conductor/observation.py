@@ -1,0 +1,110 @@
+"""What the conductor is told, and what it answers: values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from serving.agent.api import AgentState, StateName
+from serving.configuration import Manifest, ReplicaConfiguration
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds that each step may take, and how long ready must last until earlier restarts are forgotten."""
+
+    unanswered: float
+    checking: float
+    joining: float
+    loading: float
+    warming: float
+    settled: float
+
+
+def limits(manifest: Manifest) -> Limits:
+    """From the size of the weights: what reads them is given the time a slow external disk needs."""
+    gigabytes = sum(file.size for file in manifest.files.values()) / 1e9
+    return Limits(
+        unanswered=8, checking=60 + 10 * gigabytes, joining=60, loading=120 + 20 * gigabytes, warming=300, settled=120
+    )
+
+
+@dataclass(frozen=True)
+class Course:
+    """How far a replica has come: all that is remembered from one decision to the next."""
+
+    state: StateName = "absent"
+    reason: str = ""
+    waiting: str = ""
+    """For whom or what, while absent or failed."""
+    generation: int = 0
+    restarts: int = 0
+    joining: bool = False
+    since: float = 0
+    """When the present step began."""
+    heard: tuple[float, ...] = ()
+    """When each machine last answered, in rank order."""
+
+
+@dataclass(frozen=True)
+class GoldenResult:
+    """What came back for the golden question; `problem` is empty when it was right."""
+
+    generation: int
+    problem: str
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Everything a decision depends on. `machines` in rank order; None did not answer in time."""
+
+    now: float
+    """Seconds on any clock that only goes forward."""
+    replica: ReplicaConfiguration
+    agreement: str
+    limits: Limits
+    course: Course
+    machines: tuple[AgentState | None, ...]
+    golden: GoldenResult | None = None
+    afresh: bool = False
+    """Somebody asked a broken replica to begin again."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Start the rank of a generation on one machine."""
+
+    rank: int
+    generation: int
+
+
+@dataclass(frozen=True)
+class Join:
+    """Let a checked rank join the others."""
+
+    rank: int
+    generation: int
+
+
+@dataclass(frozen=True)
+class Stop:
+    """End whatever rank lives on one machine."""
+
+    rank: int
+
+
+@dataclass(frozen=True)
+class AskGolden:
+    """Ask the golden question, unless it is being asked."""
+
+    generation: int
+
+
+Action = Start | Join | Stop | AskGolden
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Where the replica is now, and what to do about it."""
+
+    course: Course
+    actions: tuple[Action, ...] = ()

@@ -1,0 +1,135 @@
+"""The parts of a declaration: what one field can tell about itself is checked here.
+
+`None` means *not managed*: Cidermill neither checks nor changes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+
+class Declared(BaseModel):
+    """The base of everything declared: frozen, strict, and without room for a misspelt field."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+def _parsed(parse: Callable[[str], object]) -> AfterValidator:
+    """A check that keeps the text as it was written, so that the declaration stays plain JSON."""
+
+    def check(text: str) -> str:
+        parse(text)
+        return text
+
+    return AfterValidator(check)
+
+
+_NAME = StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
+Name = Annotated[str, _NAME]
+Address = Annotated[str, _parsed(IPv4Address)]
+Network = Annotated[str, _parsed(IPv4Network)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+(\.\d+)?$")]
+AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/\S*$")]
+
+
+class Machine(Declared):
+    """A Mac we own, and how the control machine reaches it."""
+
+    name: Name
+    address: Address
+    via: Literal["ssh", "local"] = "ssh"
+    ssh_user: str | None = None
+    ssh_key: str | None = None
+    ssh_known_hosts_file: str | None = None
+    chip: str | None = None
+    memory_gb: Annotated[int, Field(gt=0)] | None = None
+
+
+class Link(Declared):
+    """One Thunderbolt cable between two machines; which ports it is in is found, not declared."""
+
+    between: Annotated[tuple[Name, Name], Field(strict=False)]
+
+
+class Thunderbolt(Declared):
+    """What every machine with a link must show before anything on it is changed."""
+
+    rdma: Literal["required"] | None = "required"
+    minimum_speed_gbps: Literal[40, 80] = 80
+    network: Network = "10.213.0.0/24"
+
+
+class MacOS(Declared):
+    """Which macOS is good enough. Machines of one replica must run the very same build as well."""
+
+    at_least: Version = "26.3"
+
+
+class SystemPython(Declared):
+    """An interpreter that is already on the machine."""
+
+    kind: Literal["system"] = "system"
+    path: AbsolutePath
+
+
+class ManagedPython(Declared):
+    """A CPython that uv fetches on the control machine and Cidermill lays on the machine."""
+
+    kind: Literal["managed"] = "managed"
+    version: Version = "3.12"
+
+
+class Golden(Declared):
+    """A question and the beginning of its only right answer, greedy: what a replica must say before it is ready."""
+
+    question: Annotated[str, Field(min_length=1)]
+    answer: Annotated[str, Field(min_length=1)]
+
+
+class Weights(Declared):
+    """A weights directory on the control machine, and the name clients call it by."""
+
+    name: Name
+    path: AbsolutePath
+    golden: Golden
+
+
+class Replica(Declared):
+    """The machines, in rank order, that hold one copy of the weights between them."""
+
+    name: Name
+    machines: Annotated[tuple[Name, ...], Field(strict=False, min_length=1)]
+    weights: Name
+    transport: Literal["jaccl", "jaccl-ring", "ring"] | None = None
+    sharding: Literal["tensor", "pipeline"] | None = None
+    context_tokens: Annotated[int, Field(ge=256)] = 8192
+    slots: Annotated[int, Field(ge=1, le=64)] = 4
+    ready_within_seconds: Annotated[int, Field(ge=5)] = 600
+    restarts: Annotated[int, Field(ge=0, le=10)] = 3
+
+
+class Gateway(Declared):
+    """The machine that carries LiteLLM, and the port clients use."""
+
+    machine: Name
+    port: Port = 4000
+
+
+class Ports(Declared):
+    """TCP ports on every machine: the agent's on its management address, the rank's on loopback, ring's per rank."""
+
+    agent: Port = 7440
+    rank: Port = 7441
+    transport: Port = 32323
+
+
+class Account(Declared):
+    """The hidden service account that agents, ranks and the gateway run as."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^_[a-z][a-z0-9]{1,30}$")] = "_cidermill"
+    uid: Annotated[int, Field(ge=200, le=400)] = 341

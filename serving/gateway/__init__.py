@@ -1,0 +1,1 @@
+"""The gateway: LiteLLM, in front of all endpoints."""

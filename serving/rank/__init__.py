@@ -1,0 +1,1 @@
+"""The rank process: what loads its share of the weights and generates in step with the others."""

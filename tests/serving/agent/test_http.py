@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from serving.agent.api import AgentState
+from serving.agent.http import application
+from serving.conductor.conducting import Conducting
+from serving.endpoint.upstream import Upstream
+from serving.errors import StartRefused
+from tests.serving.replicas import machine, replica
+
+TOKEN = {"Authorization": "Bearer sesame"}
+
+
+class Keeper:
+    """Writes down what it is told; refuses generation 13."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    async def state(self) -> AgentState:
+        return machine(0)
+
+    async def start(self, generation: int) -> None:
+        if generation == 13:
+            raise StartRefused("cannot start generation 13: it lives.")
+        self.told.append(f"start {generation}")
+
+    async def let_in(self, generation: int) -> None:
+        self.told.append(f"let in {generation}")
+
+    async def stop(self) -> None:
+        self.told.append("stop")
+
+
+@asynccontextmanager
+async def nothing_else(_: Starlette) -> AsyncGenerator[None, None]:
+    yield
+
+
+def called(
+    method: str, path: str, keeper: Keeper | None = None, conducting: Conducting | None = None, **options: Any
+) -> httpx.Response:
+    app = application(keeper or Keeper(), conducting, "sesame", nothing_else)
+
+    async def call() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://agent") as client:
+            return await client.request(method, path, **({"headers": TOKEN} | options))
+
+    return asyncio.run(call())
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "sesame"}])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/state"), ("DELETE", "/rank"), ("GET", "/nowhere")])
+def test_nothing_is_told_or_done_without_the_token(method: str, path: str, headers: dict[str, str]):
+    keeper = Keeper()
+
+    assert called(method, path, keeper, headers=headers).status_code == 401
+    assert keeper.told == []
+
+
+def test_a_sign_of_life_needs_no_token():
+    assert called("GET", "/live", headers={}).text == "alive\n"
+
+
+def test_the_state_is_the_contract():
+    response = called("GET", "/state")
+
+    assert AgentState.model_validate_json(response.content) == machine(0)
+
+
+def test_the_rank_is_started_let_in_and_stopped():
+    keeper = Keeper()
+
+    statuses = [
+        called("POST", "/rank", keeper, json={"generation": 4}).status_code,
+        called("POST", "/rank/join", keeper, json={"generation": 4}).status_code,
+        called("DELETE", "/rank", keeper).status_code,
+    ]
+
+    assert statuses == [202, 202, 202]
+    assert keeper.told == ["start 4", "let in 4", "stop"]
+
+
+def test_a_refusal_is_a_conflict_with_its_reason():
+    response = called("POST", "/rank", json={"generation": 13})
+
+    assert (response.status_code, response.text) == (409, "cannot start generation 13: it lives.")
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"generation": "4"}', '{"generation": 4, "more": 1}'])
+def test_a_body_that_is_not_the_contract_is_refused(content: str):
+    assert called("POST", "/rank", content=content).status_code == 400
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/ready"), ("POST", "/replica/afresh")])
+def test_a_machine_that_conducts_nothing_says_so(method: str, path: str):
+    assert called(method, path).status_code == 404
+
+
+def test_a_replica_that_is_not_ready_says_what_it_is(tmp_path: Path):
+    conducting = Conducting(replica(), [Keeper(), Keeper()], Upstream(replica()), tmp_path)
+
+    response = called("GET", "/ready", conducting=conducting)
+
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+    assert response.json()["error"]["message"] == "replica 'a' is absent."

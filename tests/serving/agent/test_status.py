@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from serving.agent.api import AgentState, RankReport, ReplicaState, StateName
+from serving.agent.status import NotReady, wait
+from serving.errors import AgentUnreachable
+from serving.rank.status import Phase
+from tests.serving.replicas import machine, status
+
+
+class Agent:
+    """Says one thing after another, the last for ever."""
+
+    def __init__(self, sayings: Iterable[AgentState | None]) -> None:
+        self._sayings = list(sayings)
+        self.begun_afresh = 0
+
+    def state(self) -> AgentState:
+        saying = self._sayings.pop(0) if len(self._sayings) > 1 else self._sayings[0]
+        if saying is None:
+            raise AgentUnreachable("nobody there")
+        return saying
+
+    def begin_afresh(self) -> None:
+        self.begun_afresh += 1
+
+
+class Clock:
+    """Goes on only when somebody pauses."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pause(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def state(
+    name: StateName, *phases: Phase | None, reason: str = "", generation: int = 1, release: str = "r1"
+) -> AgentState:
+    ranks = {
+        f"mac-{rank + 1}": RankReport(generation=generation, living=True, status=status(rank, phase, generation))
+        if phase
+        else None
+        for rank, phase in enumerate(phases)
+    }
+    replica = ReplicaState(name="a", state=name, reason=reason, generation=generation, restarts=0, ranks=ranks)
+    return machine(0, replica=replica, release=release)
+
+
+def said_until_ready(agent: Agent) -> list[str]:
+    said: list[str] = []
+    clock = Clock()
+    wait(agent, "r1", 30, say=said.append, clock=clock, pause=clock.pause)
+    return said
+
+
+def test_each_change_is_said_once():
+    loading = state("loading", "serving", "loading")
+
+    assert said_until_ready(
+        Agent([None, state("forming", "checking", None), loading, loading, state("ready", "serving", "serving")])
+    ) == [
+        "waiting for the agent: nobody there",
+        "replica a: forming, 1 of 2 ranks checking, 1 of 2 ranks unheard of",
+        "replica a: loading, 1 of 2 ranks loading, 1 of 2 ranks serving",
+        "replica a: ready, 2 of 2 ranks serving",
+    ]
+
+
+def test_an_agent_of_an_older_release_does_not_answer_for_a_new_one():
+    assert said_until_ready(Agent([state("ready", release="r0"), state("ready")]))[0] == (
+        "waiting for the agent of release r1; r0 still answers"
+    )
+
+
+def test_a_machine_that_conducts_nothing_only_has_to_answer():
+    assert said_until_ready(Agent([machine(1)])) == ["the agent on mac-2 answers; no replica is conducted here"]
+
+
+def test_breaking_ends_the_waiting_with_the_reason():
+    agent = Agent([state("forming"), state("broken", reason="no such weights")])
+
+    with pytest.raises(NotReady, match="replica 'a' is broken: no such weights"):
+        said_until_ready(agent)
+    assert agent.begun_afresh == 0
+
+
+def test_a_replica_that_was_broken_before_begins_afresh_once():
+    agent = Agent([state("broken"), state("broken"), state("forming"), state("broken", generation=2)])
+
+    with pytest.raises(NotReady):
+        said_until_ready(agent)
+    assert agent.begun_afresh == 1
+
+
+def test_the_end_of_patience_says_how_far_it_came():
+    with pytest.raises(NotReady) as not_ready:
+        said_until_ready(Agent([state("failed", None, reason="mac-2's agent does not answer")]))
+
+    assert str(not_ready.value) == (
+        "cannot wait longer: not ready after 30 seconds. "
+        "replica a: failed, 1 of 1 ranks unheard of (mac-2's agent does not answer)"
+    )

@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from serving.agent.api import AgentState, agreement
+from serving.conductor.decision import decide
+from serving.conductor.observation import (
+    AskGolden,
+    Course,
+    Decision,
+    GoldenResult,
+    Join,
+    Limits,
+    Observation,
+    Start,
+    Stop,
+    limits,
+)
+from serving.configuration import File, Manifest
+from tests.serving.replicas import gone, living, machine, replica, status
+
+LIMITS = Limits(unanswered=4, checking=60, joining=30, loading=120, warming=50, settled=100)
+RIGHT = GoldenResult(1, "")
+
+
+def decided(
+    course: Course,
+    machines: Sequence[AgentState | None],
+    now: float = 1000,
+    golden: GoldenResult | None = None,
+    afresh: bool = False,
+) -> Decision:
+    return decide(
+        Observation(
+            now=now,
+            replica=replica(),
+            agreement=agreement(replica()),
+            limits=LIMITS,
+            course=course,
+            machines=tuple(machines),
+            golden=golden,
+            afresh=afresh,
+        )
+    )
+
+
+def in_state(state: str, **changes: object) -> Course:
+    course = Course(generation=1, since=1000, heard=(1000, 1000))
+    return replace(course, state=state, **changes)  # type: ignore[arg-type]
+
+
+NOBODY = (machine(0), machine(1))
+CHECKED = (living(0, "checked"), living(1, "checked"))
+SERVING = (living(0, "serving"), living(1, "serving"))
+
+
+def test_all_ranks_of_a_new_generation_are_started_at_once():
+    decision = decided(Course(generation=7), NOBODY)
+
+    assert decision.course.state == "forming"
+    assert decision.actions == (Start(0, 8), Start(1, 8))
+
+
+def test_the_first_start_costs_no_restart():
+    assert decided(Course(), NOBODY).course.restarts == 0
+    assert decided(in_state("failed"), NOBODY).course.restarts == 1
+
+
+def test_no_rank_starts_while_an_old_one_lives_anywhere():
+    decision = decided(Course(), (machine(0), living(1, "serving", generation=9)))
+
+    assert decision.course.state == "absent"
+    assert decision.actions == (Stop(1),)
+    assert decision.course.waiting == "the old rank on mac-2 has not ended yet"
+
+
+@pytest.mark.parametrize(
+    ("other", "waiting"),
+    [
+        (None, "mac-2's agent does not answer at 10.0.0.2"),
+        (machine(1, unable="the cable from mac-2 to mac-1 is inactive"), "the cable from mac-2 to mac-1 is inactive"),
+        (machine(1, agreement="x"), "mac-2's agent has another configuration of this replica (release r1)"),
+    ],
+)
+def test_a_machine_that_is_not_able_is_waited_for_without_cost(other: AgentState | None, waiting: str):
+    decision = decided(in_state("failed", reason="before"), (machine(0), other), now=1e6)
+
+    assert (decision.course.state, decision.course.reason, decision.course.restarts) == ("failed", "before", 0)
+    assert decision.course.waiting == waiting
+    assert decision.actions == ()
+
+
+def test_a_start_that_did_not_arrive_is_repeated():
+    assert decided(in_state("forming"), (living(0, "checking"), machine(1))).actions == (Start(1, 1),)
+
+
+def test_nobody_is_let_in_before_everybody_has_checked():
+    assert decided(in_state("forming"), (living(0, "checked"), living(1, "checking"))).actions == ()
+
+
+def test_all_are_let_in_together():
+    decision = decided(in_state("forming"), CHECKED)
+
+    assert decision.actions == (Join(0, 1), Join(1, 1))
+    assert decision.course.joining
+
+
+def test_a_rank_that_was_not_let_in_yet_is_let_in_again():
+    decision = decided(in_state("forming", joining=True), (living(0, "joining"), living(1, "checked")))
+
+    assert decision.actions == (Join(1, 1),)
+
+
+def test_ranks_that_have_joined_are_loading():
+    decision = decided(in_state("forming", joining=True), (living(0, "loading"), living(1, "serving")))
+
+    assert decision.course.state == "loading"
+
+
+def test_the_golden_question_is_asked_once_all_serve():
+    assert decided(in_state("loading"), (living(0, "serving"), living(1, "loading"))).actions == ()
+
+    decision = decided(in_state("loading"), SERVING)
+
+    assert (decision.course.state, decision.actions) == ("warming", (AskGolden(1),))
+
+
+def test_ready_needs_the_right_golden_answer():
+    assert decided(in_state("warming"), SERVING).course.state == "warming"
+    assert decided(in_state("warming"), SERVING, golden=RIGHT).course.state == "ready"
+
+
+def test_an_answer_to_an_earlier_generation_proves_nothing():
+    assert decided(in_state("warming"), SERVING, golden=GoldenResult(0, "")).course.state == "warming"
+
+
+def test_a_wrong_golden_answer_fails_the_replica():
+    decision = decided(in_state("warming"), SERVING, golden=GoldenResult(1, "seen 'x', needed 'Me'"))
+
+    assert (decision.course.state, decision.course.reason) == ("failed", "seen 'x', needed 'Me'")
+    assert decision.actions == (Stop(0), Stop(1))
+
+
+def test_ready_is_not_declared_while_an_agent_is_silent():
+    assert decided(in_state("warming"), (SERVING[0], None), golden=RIGHT).course.state == "warming"
+
+
+@pytest.mark.parametrize(
+    ("field", "seen", "words"),
+    [
+        ("transport", None, "transport None, needed ring"),
+        ("size", 1, "size 1, needed 2"),
+        ("rank", 0, "rank 0, needed 1"),
+        ("digest", "d2", "weights d2, needed d1"),
+    ],
+)
+def test_a_rank_that_disagrees_stops_all(field: str, seen: object, words: str):
+    decision = decided(in_state("loading"), (SERVING[0], living(1, "serving", **{field: seen})))
+
+    assert decision.course.state == "failed"
+    assert decision.course.reason == f"rank 1 on mac-2 disagrees with the declaration: {words}"
+    assert decision.actions == (Stop(0), Stop(1))
+
+
+def test_different_versions_are_refused():
+    decision = decided(in_state("forming"), (CHECKED[0], living(1, "checked", mlx="0.32.3")))
+
+    assert decision.course.state == "broken"
+    assert "mac-2 has mlx 0.32.3 with mlx-lm 0.32.2" in decision.course.reason
+
+
+@pytest.mark.parametrize("state", ["forming", "loading", "warming", "ready"])
+def test_a_rank_that_ends_stops_the_others_and_is_named(state: str):
+    decision = decided(in_state(state), (SERVING[0], gone(1, -9)))
+
+    assert decision.course.state == "failed"
+    assert decision.course.reason == "rank 1 on mac-2 ended by signal 9 (Killed)"
+    assert decision.actions == (Stop(0),)
+
+
+def test_the_cause_comes_before_what_followed_from_it():
+    follower = gone(0, 70, told=status(0, "ended", reason="the generation loop ended: lost a peer"))
+
+    decision = decided(in_state("ready"), (follower, gone(1, -11, words="Segmentation fault")))
+
+    assert decision.course.reason == (
+        "rank 1 on mac-2 ended by signal 11 (Segmentation fault); its last words: Segmentation fault; "
+        "rank 0 on mac-1 ended: the generation loop ended: lost a peer"
+    )
+
+
+def test_a_machine_that_came_back_without_its_rank_is_a_rank_gone():
+    decision = decided(in_state("ready"), (SERVING[0], machine(1)))
+
+    assert decision.course.reason == "rank 1 on mac-2 is gone: its agent knows of no such rank"
+
+
+def test_a_rank_of_another_generation_is_a_fault():
+    assert decided(in_state("forming"), (CHECKED[0], living(1, "serving", generation=5))).course.state == "failed"
+
+
+def test_a_silent_agent_is_tolerated_for_a_moment_only():
+    assert decided(in_state("ready"), (SERVING[0], None), now=1003).course.state == "ready"
+
+    decision = decided(in_state("ready"), (SERVING[0], None), now=1005)
+
+    assert (decision.course.state, decision.actions) == ("failed", (Stop(0),))
+    assert decision.course.reason == "mac-2's agent stopped answering at 10.0.0.2"
+
+
+def test_answering_again_in_time_is_remembered():
+    course = decided(in_state("ready"), SERVING, now=1003).course
+
+    assert decided(course, (SERVING[0], None), now=1006).course.state == "ready"
+
+
+@pytest.mark.parametrize(
+    ("course", "machines", "reason"),
+    [
+        (
+            in_state("forming"),
+            (living(0, "checked"), living(1, "checking")),
+            "rank 1 on mac-2 did not check its weights within 60 seconds",
+        ),
+        (
+            in_state("forming", joining=True),
+            (living(0, "joining"), living(1, "joining")),
+            "rank 0 on mac-1 and rank 1 on mac-2 did not join the others within 30 seconds",
+        ),
+        (
+            in_state("loading"),
+            (living(0, "loading"), living(1, "serving")),
+            "rank 0 on mac-1 did not load its weights within 120 seconds",
+        ),
+        (in_state("warming"), SERVING, "the golden answer did not come within 50 seconds"),
+    ],
+)
+def test_every_step_has_an_end(course: Course, machines: tuple[AgentState, AgentState], reason: str):
+    decision = decided(course, machines, now=1200)
+
+    assert (decision.course.state, decision.course.reason) == ("failed", reason)
+
+
+def test_when_no_restart_is_left_a_person_is_needed():
+    decision = decided(in_state("ready", restarts=2), (SERVING[0], gone(1, 1)))
+
+    assert decision.course.state == "broken"
+    assert decision.course.reason == "rank 1 on mac-2 ended with exit code 1 (after 2 restarts in a row)"
+
+
+def test_what_a_restart_cannot_cure_is_broken_at_once():
+    refused = status(1, "refused", reason="cannot serve 'w' on mac-2", curable=False)
+
+    decision = decided(in_state("forming"), (CHECKED[0], gone(1, 65, told=refused)))
+
+    assert (decision.course.state, decision.course.reason) == ("broken", "cannot serve 'w' on mac-2")
+    assert decision.actions == (Stop(0),)
+
+
+def test_a_broken_replica_starts_nothing_and_stops_what_lives():
+    decision = decided(in_state("broken", reason="why"), (machine(0), living(1, "joining")), now=1e6)
+
+    assert (decision.course.state, decision.course.reason, decision.actions) == ("broken", "why", (Stop(1),))
+
+
+def test_a_broken_replica_begins_afresh_when_asked():
+    course = decided(in_state("broken", restarts=2), NOBODY, afresh=True).course
+
+    assert (course.state, course.restarts) == ("absent", 0)
+
+
+def test_restarts_are_forgotten_after_a_time_of_ready():
+    assert decided(in_state("ready", restarts=2), SERVING, now=1099).course.restarts == 2
+    assert decided(in_state("ready", restarts=2), SERVING, now=1100).course.restarts == 0
+
+
+def test_large_weights_are_given_longer():
+    large = limits(Manifest(files={"w": File(size=400 * 10**9, sha256="x")}, digest="d"))
+
+    assert (large.checking, large.loading) == (4060, 8120)
