@@ -26,8 +26,8 @@ def agent(release: str, account: str) -> dict[str, Any]:
         "UserName": account,
         "GroupName": account,
         "ExitTimeOut": 45,
-        "SoftResourceLimits": {"NumberOfFiles": 16384},
-        "HardResourceLimits": {"NumberOfFiles": 16384},
+        # launchd's own limit is 256, and every client is a connection; the hard limit needs no change.
+        "SoftResourceLimits": {"NumberOfFiles": 8192},
     }
 
 
@@ -37,6 +37,7 @@ def gateway(release: str, account: str) -> dict[str, Any]:
         "UserName": account,
         "GroupName": account,
         "ExitTimeOut": 75,
+        "SoftResourceLimits": {"NumberOfFiles": 8192},
     }
 
 

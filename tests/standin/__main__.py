@@ -92,10 +92,10 @@ def _differences(lab: Lab, name: str) -> Iterable[str]:
 
 
 def _fault(lab: Lab, arguments: argparse.Namespace) -> int:
-    if not lab.is_up():
-        raise LabUnavailable("cannot change a stand-in Mac: the lab is down. Try: python -m tests.standin up")
     if arguments.name not in FAULTS:
         raise LabUnavailable(f"cannot put {arguments.name!r} in: there is no such fault.\n{_known_faults()}")
+    if not lab.is_up():
+        raise LabUnavailable("cannot change a stand-in Mac: the lab is down. Try: python -m tests.standin up")
     if arguments.machine not in lab.rack().machines:
         known = ", ".join(lab.rack().machines)
         raise LabUnavailable(f"cannot find {arguments.machine!r}: the rack has {known}.")

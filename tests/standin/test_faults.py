@@ -131,7 +131,7 @@ def test_faults_of_the_hardware_are_mended_without_a_trace(lab: Lab, name: str) 
     assert lab.rack() == healthy
 
 
-def test_an_unknown_fault_is_answered_with_those_there_are(lab: Lab) -> None:
+def test_an_unknown_fault_is_answered_with_those_there_are() -> None:
     argv = [sys.executable, "-m", "tests.standin", "fault", "gremlin", "mac-1"]
     done = subprocess.run(argv, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
 
