@@ -42,13 +42,12 @@ def unpacked(
     archive = f"{private}/{package.name}.tar.gz"
     yield made(private)
     yield sent(package.archive, archive)
-    checked = f"{sha256_of(package.archive())}  {archive}"
     yield StringCommand(
         _script(
             path,
             f"trap 'rm -rf {private} \"$new\"' EXIT",
             _FRESH,
-            f"echo {shlex.quote(checked)} | shasum -a 256 -c - >/dev/null",
+            arrived_whole(archive, sha256_of(package.archive())),
             *before,
             f"tar -x -z -o -f {archive} -C {into}",
             *(
@@ -58,6 +57,12 @@ def unpacked(
             *_finished(receipt),
         )
     )
+
+
+def arrived_whole(path: str, sha256: str) -> str:
+    """A shell command that fails, and says so, when the file at `path` (a shell word) is not the one that was sent."""
+    said = f"cannot lay {path}: what arrived is not what was to be sent. Did it change here meanwhile? Deploy again."
+    return f'echo "{sha256}  {path}" | shasum -a 256 -c - >/dev/null 2>&1 || {{ echo "{said}" >&2; exit 1; }}'
 
 
 def composed(path: str, *, receipt: Mapping[str, Any], links: Mapping[str, str], files: Mapping[str, str]) -> Commands:

@@ -16,6 +16,7 @@ from pyinfra.api.state import State
 from pyinfra.context import host
 
 from operations.facts.weights import LISTING, FileOnDisk, Receipt, Vouched, WeightsOnDisk, listed, receipt_of
+from operations.laying import arrived_whole
 from operations.remote import Commands, complain, operation, read, run
 from operations.transfer import made, private_directory, sent
 
@@ -61,7 +62,7 @@ def _placed(arrived: str, final: str, sha256: str) -> StringCommand:
     # The first move may cross volumes and take long; the second never does.
     return StringCommand(
         f"set -eu; umask 022; arrived={shlex.quote(arrived)}; final={shlex.quote(final)}\n"
-        f'echo "{sha256}  $arrived" | shasum -a 256 -c - >/dev/null\n'
+        f"{arrived_whole('$arrived', sha256)}\n"
         'chown root:wheel "$arrived"; chmod 644 "$arrived"; mkdir -p "${final%/*}"\n'
         'mv -f "$arrived" "$final.new"; mv -f "$final.new" "$final"'
     )
