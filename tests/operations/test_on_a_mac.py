@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -42,6 +43,7 @@ def changed(lab: Lab, source: Path) -> Iterator[Callable[..., list[str]]]:
             [Path(sys.executable).with_name("pyinfra"), "-y", "--json", TRIAL / "inventory.py", TRIAL / deploy]
             + [word for pair in (f"source={source}", *given) for word in ("--data", pair)],
             cwd=ROOT,
+            env={**os.environ, "TRIAL_LAB": str(lab.state)},
             capture_output=True,
             text=True,
             check=False,

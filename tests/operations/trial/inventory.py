@@ -1,9 +1,13 @@
-"""One stand-in Mac, which must be up."""
+"""One stand-in Mac, of the lab whose directory the environment names."""
+
+import os
+from pathlib import Path
 
 from operations.ssh import prompt_transport
 from tests.standin.lab import Lab
+from tests.standin.state import State
 
-_lab = Lab()
+_lab = Lab(State(Path(os.environ["TRIAL_LAB"])))
 
 macs = [
     (
