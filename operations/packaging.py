@@ -22,6 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
 
+from pyinfra import logger
 from uv import find_uv_bin
 
 from operations.archive import pack
@@ -53,6 +54,7 @@ class Package:
         archive = self.cache / f"{self.name}.tar.gz"
         with _building:
             if not archive.exists():
+                logger.info(f"Assembling {self.name} here, from what the lock file names; it is kept for the next time")
                 self._build(archive)
         return archive
 

@@ -60,7 +60,7 @@ def _machine(cluster: Cluster, name: str, seen: Seen) -> Iterator[Finding]:
     for subject, value in (("macOS", seen.mac), ("Thunderbolt", seen.ports), ("RDMA", seen.rdma)):
         if isinstance(value, Problem) and (subject == "macOS" or cluster.neighbours(name)):
             yield Finding(
-                name, subject, f"cannot tell: {value.problem}", "a readable answer", "Run the command by hand."
+                name, subject, value.problem, "an answer", "Look at it there, then run the deploy again."
             )
     if isinstance(seen.mac, Mac):
         yield from _identity(cluster, name, seen.mac)
@@ -123,8 +123,8 @@ def _interpreter(name: str, path: str, interpreter: Interpreter | Problem | None
     needed = f"a Python of at least 3.11 at {path}"
     remedy = 'Install it there, or declare python={"kind": "managed"}.'
     if not isinstance(interpreter, Interpreter):
-        seen = interpreter.problem if interpreter else "it was not looked for"
-        yield Finding(name, "Python", f"cannot tell: {seen}", needed, remedy)
+        seen = interpreter.problem if interpreter else "cannot tell: it was not looked for"
+        yield Finding(name, "Python", seen, needed, remedy)
     elif _older(interpreter.version, "3.11"):
         yield Finding(name, "Python", interpreter.version, needed, remedy)
 

@@ -131,9 +131,9 @@ def test_other_memory_than_declared_is_told():
 
 @pytest.mark.parametrize("subject", ["mac", "ports", "rdma"])
 def test_what_could_not_be_read_is_never_good(subject):
-    told = verdict(m3=well("m3").model_copy(update={subject: Problem(problem="printed nothing")}))
+    told = verdict(m3=well("m3").model_copy(update={subject: Problem(problem="cannot tell: it printed nothing")}))
 
-    assert [(f.machine, f.seen) for f in told] == [("m3", "cannot tell: printed nothing")]
+    assert [(f.machine, f.seen) for f in told] == [("m3", "cannot tell: it printed nothing")]
 
 
 def test_a_machine_without_links_needs_neither_cables_nor_rdma():
