@@ -59,9 +59,7 @@ def findings(cluster: Cluster, seen: Mapping[str, Seen]) -> list[Finding]:
 def _machine(cluster: Cluster, name: str, seen: Seen) -> Iterator[Finding]:
     for subject, value in (("macOS", seen.mac), ("Thunderbolt", seen.ports), ("RDMA", seen.rdma)):
         if isinstance(value, Problem) and (subject == "macOS" or cluster.neighbours(name)):
-            yield Finding(
-                name, subject, value.problem, "an answer", "Look at it there, then run the deploy again."
-            )
+            yield Finding(name, subject, value.problem, "an answer", "Look at it there, then run the deploy again.")
     if isinstance(seen.mac, Mac):
         yield from _identity(cluster, name, seen.mac)
         if cluster.neighbours(name) and not isinstance(seen.ports, Problem):
