@@ -29,12 +29,14 @@ def test_jaccl_without_rdma_in_the_build_is_refused_by_the_rank_and_nothing_fall
 ):
     run = deploy(variant(replicas__0__transport="jaccl"))
 
-    report = agent("mac-1", "/state").json()
+    replica = agent("mac-1", "/state").json()["replica"]
+    # Who refuses first ends the attempt; the other rank may be stopped before it has said a word.
+    refusals = [rank["status"]["reason"] for rank in replica["ranks"].values() if rank and rank["status"]]
     assert run.code == 1
     assert "jaccl" in run.output
     assert "not in this MLX build" in run.output
-    assert "not in this MLX build" in report["rank"]["status"]["reason"]
-    assert report["replica"]["state"] == "broken"
+    assert any("not in this MLX build" in reason for reason in refusals)
+    assert replica["state"] == "broken"
     assert gateway_lists(lab) == {"b"}
     assert said(client) == GOLDEN_ANSWER
 
