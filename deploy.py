@@ -1,7 +1,6 @@
 """What every Mac of a lab becomes:  pyinfra inventories/lab.py deploy.py"""
 
 from functools import partial
-from pathlib import Path
 
 from pyinfra import host
 
@@ -13,7 +12,9 @@ from operations import (
     files,
     fleet,
     gateway,
+    headless,
     launchd,
+    links,
     packaging,
     pythons,
     releases,
@@ -21,43 +22,45 @@ from operations import (
     secrets,
     weights,
 )
-from serving import daemons, layout, plan, report, seen, verdict, versions
+from serving import daemons, layout, looking, plan, report, seen, verdict, versions
 from serving.cluster import Cluster
 from serving.weights import manifests
 
-me, cluster = host.data.machine, Cluster.model_validate_json(host.data.declaration)
-account = cluster.account.name
+me, cluster = host.data.machine, fleet.once(Cluster.model_validate_json, host.data.declaration)
+account, weights_files = cluster.account.name, fleet.once(manifests, cluster)
 
 # Look at every Mac and judge the whole lab: nothing has been changed yet, and a refusal leaves it so.
-facts = fleet.look(interpreter=cluster.system_python)
-lab = seen.lab(facts)
-console.table(report.COLUMNS, report.rows(cluster, lab))
-fleet.refuse([str(finding) for finding in verdict.findings(cluster, lab)])
+facts = fleet.look(lambda name: looking.at(cluster, weights_files, name))
+lab = fleet.once(seen.lab, facts)
+findings = fleet.once(verdict.findings, cluster, lab, looking.sizes(weights_files))
+console.table(report.COLUMNS, fleet.once(report.rows, cluster, lab, findings), below=report.notes(findings))
+fleet.refuse(report.refusals(findings))
 
 python = pythons.python_for(me, facts[me], declared=cluster.python.model_dump(), root=layout.PYTHON)
-packages = packaging.packages(Path.cwd(), target=python.target, package="serving", mac_wheels=versions.JACCL_WHEEL)
+packages = packaging.packages(target=python.target, package="serving", mac_wheels=versions.JACCL_WHEEL)
 keys = control.kept_secrets(cluster.name, [plan.CLUSTER_TOKEN, plan.GATEWAY_KEY])
-named = {kind: package.name for kind, package in packages.items()}
-marks = {name: control.fingerprint(key) for name, key in keys.items()}
-planned = plan.Plan(cluster, lab, manifests(cluster), packages=named, fingerprints=marks)
+planned = plan.Plan(cluster, lab, weights_files, packages=packages, fingerprints=control.fingerprints(keys))
+clients = {"path": control.client_file(cluster.name), "variables": report.variables(cluster, keys[plan.GATEWAY_KEY])}
+fleet.settled(__file__)
 
 # Prepare: everything that disturbs nobody, on all Macs at once.
 accounts.service_account(account, name=f"Create account {account}", uid=cluster.account.uid, home=layout.STATE)
 files.directories(layout.directories(account), name="Make directories")
+headless.settings(looking.settings(cluster), name="Set up for headless use", record=layout.SETTINGS_BEFORE)
 environment.interpreter(layout.PYTHON, name="Lay Python", package=python.package, version=python.target.python)
 for kind in planned.environments(me):
     laid = {"package": packages[kind], "python": python.path, **versions.PROOF[kind]}
     environment.environment(layout.ENVIRONMENTS, name=f"Lay the {kind} environment", **laid)
 laid = {"package": packages["software"], "python": planned.interpreter("node"), **versions.PROOF["software"]}
 environment.software(layout.SOFTWARE, name="Lay our software", **laid)
-for path, secret in planned.secrets(me).items():
-    secrets.secret(path, name=f"Write {path}", content=keys[secret], owner=account, group=account)
+secrets.secrets(planned.secrets(me, keys), name="Write secrets", owner=account, group=account)
 for sent in planned.weights(me):
     weights.snapshot(sent.directory, name=f"Send weights {sent.name}", source=sent.source, manifest=sent.files)
 for release in planned.releases(me):
     releases.release(**release.laid, name=f"Lay the {release.kind} release")
 for daemon in planned.daemons(me):
     launchd.daemon(**daemon, name=f"Load {daemon['label']}")
+links.confirmed(**planned.confirmation(me), name="Confirm the network")
 
 # Roll: one replica after the other, each only when the one before it is ready.
 for replica in cluster.replicas:
@@ -70,10 +73,7 @@ publish = partial(rollout.publish, on=cluster.gateway.machine, replicas=[each.na
 publish(name="Lay the gateway's release", operation=releases.release, arguments=planned.gateway_release)
 publish(name=f"Load {daemons.GATEWAY}", operation=launchd.daemon, arguments=planned.gateway_daemon)
 publish(name="Wait until the gateway answers", operation=gateway.answering, arguments=planned.gateway_answering)
-clients = {"path": control.client_file(cluster.name), "variables": report.variables(cluster, keys[plan.GATEWAY_KEY])}
 publish(name="Write down the address and the key", operation=control.client_environment, arguments=lambda _: clients)
-told = {"operation": console.told, "arguments": lambda _: {"text": report.endpoint(cluster, clients["path"])}}
-publish(name="Tell where the endpoint is", **told, _if=rollout.unblocked)
-undeclared = {"declared": planned.labels(me), "_if": rollout.unblocked}
-launchd.undeclared(daemons.PREFIX, name="Remove daemons no longer declared", **undeclared)
+launchd.undeclared(daemons.PREFIX, name="Remove the undeclared", declared=planned.labels(me), _if=rollout.unblocked)
 rollout.verdict(name="Tell what failed")
+console.closing(report.endpoint(cluster, clients["path"]), unless=rollout.failed)

@@ -33,6 +33,9 @@ cluster = declare(
             # What the Mac must be found to be; None accepts any. A wrong address is noticed here.
             "chip": "Apple M3 Ultra",
             "memory_gb": 512,
+            # How much the GPU may wire, in MB (`iogpu.wired_limit_mb`); set again after every start. At most the memory
+            # less 6 % or 8 GiB: more has crashed Macs. None leaves macOS its own limit, about three quarters.
+            "wired_limit_mb": None,
         },
         {
             "name": "studio-2",
@@ -66,14 +69,51 @@ cluster = declare(
         {"between": ["studio-2", "studio-4"]},
         {"between": ["studio-3", "studio-4"]},
     ],
+    # (default) What Macs with cables must show before anything on them is changed, and how the cables are used.
     thunderbolt={
         # (default) RDMA must be switched on and active on every cable; None leaves it unchecked. Switching it on is a
         # step for a person, in recoveryOS: the deploy says how for each Mac that lacks it.
         "rdma": "required",
         # (default) A slower cable is refused: one Thunderbolt 4 cable slows every token of the whole replica.
         "minimum_speed_gbps": 80,
+        # (default) Reports conflict on whether the port next to Ethernet on a Mac Studio carries RDMA well: "refused"
+        # leaves it free; None uses it like the others. Other Macs have no such port.
+        "port_next_to_ethernet": "refused",
         # (default) Where each cable's own /30 is taken from. It must not be in use anywhere else in your network.
         "network": "10.213.0.0/24",
+        # (default) After a change to a Mac's network the deploy connects to it anew and confirms. Where it cannot, the
+        # Mac puts everything back by itself after this time.
+        "confirm_within_seconds": 120,
+    },
+    # (default) What makes a server out of a desktop. What was there before is recorded on the Mac, and
+    # `cidermill remove` puts it back. None instead of the whole, or of any line: not managed.
+    headless={
+        # False: it never sleeps, and neither do its disks; the display may. Thunderbolt cannot wake a Mac.
+        "sleep": False,
+        # Start again by itself when power returns.
+        "restart_after_power_loss": True,
+        # Restart by itself when macOS hangs.
+        "restart_after_freeze": True,
+        # Wake up for network access over Ethernet.
+        "wake_on_network": True,
+        # False: macOS neither downloads nor installs updates by itself. The Macs of a replica must change together.
+        "automatic_updates": False,
+        # True: Remote Login is on, and stays on after a restart.
+        "remote_login": True,
+        # "off": a Mac with FileVault on is refused, because after a power loss it waits for a password at its own
+        # keyboard or over SSH, and serves nothing until then. "told": it is only told. Nobody switches it off for you.
+        "file_vault": "told",
+        # "off": the application firewall is switched off; with nobody at the screen to allow it, it silently cuts off
+        # Python. "told": it is only told. The packet filter below is another one.
+        "application_firewall": "told",
+        # A clock that is further off than this is refused.
+        "clock_within_seconds": 30,
+    },
+    # (default) Only the Macs of this lab reach each other's agents and ranks; everybody reaches the gateway and SSH.
+    # None: macOS's packet filter is not touched.
+    packet_filter={
+        # Networks that reach the agents as well, to ask them how they are: the machine you type on, say.
+        "also_from": [],
     },
     # What is served. mlx-lm's own format, in a directory on the machine you type on; it is sent to the Macs of the
     # replica and checked there, byte for byte, whenever ranks start.

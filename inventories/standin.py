@@ -60,6 +60,8 @@ cluster = declare(
         },
     ],
     gateway={"machine": "mac-1"},
+    # This machine asks the agents themselves, in tests.
+    packet_filter={"also_from": [f"{_lab.files.address}/32"]},
     python={"kind": "system", "path": "/usr/local/bin/python3"},
 )
 

@@ -16,9 +16,12 @@ from pyinfra.api.state import State
 from pyinfra.context import host
 
 from operations.facts.accounts import Account, ServiceAccount
-from operations.remote import Commands, complain, operation, read
+from operations.remote import Commands, complain, differs, operation, read
 
 Records = dict[str, dict[str, str]]
+
+_OWNED = frozenset({"RealName", "NFSHomeDirectory"})
+"""What tells an account of ours from another of the same name."""
 
 
 @operation
@@ -32,10 +35,15 @@ def service_account(account: str, *, uid: int, home: str, real_name: str = "Cide
     needed = _needed(uid, home, real_name)
     seen = read(host, ServiceAccount, account=account, uid=uid)
     _refuse_taken(account, uid, seen)
+    _refuse_foreign(account, needed, seen)
     commands = list(_differences(account, needed, seen))
     if not commands:
         host.noop(f"account {account} has uid {uid} and cannot log in")
         return
+    for kind, record in (("group", seen["group"]), ("user", seen["user"])):
+        for key, value in needed[kind].items():
+            if (record or {}).get(key) != value:
+                differs(f"{kind} {account}: {key}", seen=(record or {}).get(key, "none"), needed=value)
     yield " && ".join(shlex.join(command) for command in commands)
     yield FunctionCommand(_confirmed, (account, uid, needed), {})
 
@@ -64,6 +72,17 @@ def _refuse_taken(account: str, uid: int, seen: Account) -> None:
             )
 
 
+def _refuse_foreign(account: str, needed: Records, seen: Account) -> None:
+    # A record that was cut off while it was made lacks these; one that says something else is somebody's.
+    for kind, record in (("group", seen["group"]), ("user", seen["user"])):
+        for key in sorted(_OWNED & needed[kind].keys() & (record or {}).keys()):
+            if record and record[key] != needed[kind][key]:
+                raise OperationError(
+                    f"cannot create account {account} on {host.name}: there is a {kind} of that name whose {key} is "
+                    f"{record[key]!r}, needed {needed[kind][key]!r}. Declare another name, or remove that {kind}."
+                )
+
+
 def _differences(account: str, needed: Records, seen: Account) -> Iterator[tuple[str, ...]]:
     for kind, folder, record in (("group", "Groups", seen["group"]), ("user", "Users", seen["user"])):
         path = f"/{folder}/{account}"
@@ -77,7 +96,11 @@ def _differences(account: str, needed: Records, seen: Account) -> Iterator[tuple
 
 
 def _confirmed(state: State, host: Host, account: str, uid: int, needed: Records) -> bool:  # noqa: ARG001 - pyinfra's
-    seen = read(host, ServiceAccount, account=account, uid=uid)
+    try:
+        seen = read(host, ServiceAccount, account=account, uid=uid)
+    except OperationError as error:
+        complain(host, f"cannot tell whether account {account} was created: {error}")
+        return False
     if {"user": seen["user"], "group": seen["group"]} == needed:
         return True
     complain(host, f"cannot create account {account}: dscl ended well, but the directory has {seen}, needed {needed}.")

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from weakref import WeakSet
 
 import pyinfra
-from pyinfra.api.state import State
-from pyinfra.context import host
+from pyinfra.api.state import State, StateStage
 from rich.console import Console
 from rich.table import Table
 
-from operations.remote import Commands, current_state, operation
+from operations.rehearsal import rehearsal
+from operations.remote import current_state
 
 _told: WeakSet[State] = WeakSet()
+_closing: WeakSet[State] = WeakSet()
 # Beside pyinfra's log, so that standard output stays JSON with --json.
 _console = Console(stderr=True, highlight=False)
 # A row per Mac is read across; without a terminal rich would take 80 columns for the width of the world.
 _LEAST_WIDTH = 130
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table, once in a run: the deploy file is executed once for each host."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, below: Iterable[str] = ()) -> None:
+    """Print a table and lines below it, once in a run: the deploy file is executed once for each host."""
     state = current_state()
-    if state in _told:
+    if rehearsal().is_on or state in _told:
         return
     _told.add(state)
     drawn = Table(*columns, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
@@ -33,18 +34,26 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     _console.print()
     _console.width = max(_LEAST_WIDTH, _console.width)
     _console.print(drawn)
+    for line in below:
+        _console.print(line, soft_wrap=True, markup=False)
 
 
-@operation
-def told(text: str) -> Commands:
-    """Text for whoever runs the deploy, at its very end. Changes nothing.
+def closing(text: str, *, unless: Callable[[], bool]) -> None:
+    """Print text at the very end of a run that came to its end without a failure, and not of one that only planned.
 
-    console.told("The endpoint is http://192.168.1.11:4000/v1.", name="Tell where the endpoint is")
+    `unless` is asked then, and says whether something failed that pyinfra does not know of.
     """
-    if current_state().is_executing:
-        at_the_end(text)
-    host.noop("there is nothing to change in telling")
-    yield from ()
+    state = current_state()
+    if rehearsal().is_on or state in _closing:
+        return
+    _closing.add(state)
+
+    def print_it() -> None:
+        if state.current_stage == StateStage.Disconnect and not state.failed_hosts and not unless():
+            _console.print(text, soft_wrap=True, markup=False)
+
+    if pyinfra.is_cli:
+        atexit.register(print_it)
 
 
 def at_the_end(text: str) -> None:

@@ -17,29 +17,42 @@ from pyinfra.api.command import FunctionCommand
 from pyinfra.api.hiddenvalue import HiddenValue
 from pyinfra.context import host
 
-from operations.remote import Commands, operation
+from operations.rehearsal import rehearsal
+from operations.remote import Commands, differs, operation
 
 DIRECTORY = Path(".cidermill")
 
 
 def kept_secrets(cluster: str, names: Collection[str]) -> dict[str, HiddenValue]:
     """The cluster's secrets by name; one that was never made is made now and kept. Deleting the file makes new ones."""
-    path = DIRECTORY / f"{cluster}.secrets.json"
+    path = _secrets_file(cluster)
     kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     made = {name: secrets.token_urlsafe(32) for name in names if name not in kept}
-    if made:
+    if made and not rehearsal().is_on:
         _write(path, json.dumps(kept | made, indent=2) + "\n")
     return {name: HiddenValue((kept | made)[name]) for name in names}
 
 
-def fingerprint(secret: HiddenValue) -> str:
-    """Names a secret without telling it: it was drawn from 256 bits, so this cannot be searched for."""
-    return hashlib.sha256(_plain(secret).encode()).hexdigest()[:12]
+def fingerprints(secrets: Mapping[str, HiddenValue]) -> dict[str, str]:
+    """Names each secret without telling it: it was drawn from 256 bits, so this cannot be searched for."""
+    return {name: hashlib.sha256(_plain(secret).encode()).hexdigest()[:12] for name, secret in secrets.items()}
+
+
+def _secrets_file(cluster: str) -> Path:
+    return DIRECTORY / f"{cluster}.secrets.json"
 
 
 def client_file(cluster: str) -> Path:
     """The file that a client's shell sources."""
     return DIRECTORY / f"{cluster}.env"
+
+
+def forgotten(cluster: str) -> list[Path]:
+    """Remove what is kept of a cluster, and say which files that were: its keys open nothing any more."""
+    kept = [path for path in (_secrets_file(cluster), client_file(cluster)) if path.exists()]
+    for path in kept:
+        path.unlink()
+    return kept
 
 
 @operation
@@ -54,6 +67,7 @@ def client_environment(path: Path, *, variables: Mapping[str, str | HiddenValue]
     if path.exists() and path.read_text() == text:
         host.noop(f"{path} says so already")
         return
+    differs(str(path), seen="another address or key" if path.exists() else "missing", needed="the lab's")
     yield FunctionCommand(_write, (path, text), {})
 
 

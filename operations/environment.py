@@ -14,7 +14,7 @@ from pyinfra.context import host
 from operations.facts.environment import Releases
 from operations.laying import unpacked
 from operations.packaging import Package
-from operations.remote import Commands, operation, read
+from operations.remote import Commands, differs, operation, read
 
 # A virtual environment is bound to its interpreter's path as given: a link such as Homebrew's outlives upgrades. Where
 # the interpreter does not find its library from there, as a relocatable build does not, it is bound to the true path.
@@ -115,6 +115,7 @@ def interpreter(root: str, *, package: Package | None, version: str) -> Commands
 def _is_laid(root: str, package: Package) -> bool:
     laid = read(host, Releases, root=root)
     if laid.get(package.name) is None:
+        differs(package.name, seen="not laid", needed="laid")
         return False
     host.noop(f"{package.name} is laid")
     return True

@@ -9,7 +9,7 @@ from pyinfra.api.exceptions import OperationError
 from pyinfra.context import host
 
 from operations.facts.files import Tree
-from operations.remote import Commands, operation, read
+from operations.remote import Commands, differs, operation, read
 
 
 @operation
@@ -36,6 +36,10 @@ def directories(wanted: Sequence[tuple[str, str, str, int]]) -> Commands:
     if not wrong:
         host.noop(f"all {len(wanted)} directories are as declared")
         return
+    for path, owner, group, mode in wrong:
+        there = seen.get(path)
+        told = f"{there['owner']}:{there['group']} {there['mode']}" if there else "missing"
+        differs(f"directory {path}", seen=told, needed=f"{owner}:{group} {mode}")
     # Both BSD's and GNU's install make a directory or correct the one that is there.
     yield " && ".join(
         shlex.join(("install", "-d", "-o", owner, "-g", group, "-m", str(mode), path))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pyinfra.context import host
 
 from operations.facts.agents import AgentState
-from operations.remote import Commands, operation, read
+from operations.remote import Commands, differs, operation, read
 
 
 @operation
@@ -23,7 +23,9 @@ def answering(command: Sequence[str], *, within_seconds: int) -> Commands:
         within_seconds=120,
     )
     """
-    if read(host, AgentState, command=command).get("state") == "ready":
+    state = read(host, AgentState, command=command)
+    if state.get("state") == "ready":
         host.noop("the gateway answers")
         return
+    differs("gateway", seen=str(state.get("problem") or state.get("state") or "silent"), needed="answering")
     yield shlex.join((*command, "--wait", str(within_seconds)))

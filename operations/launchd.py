@@ -3,6 +3,7 @@
 launchd reads a plist only when the job is bootstrapped, and `bootout` returns before the job is gone. So a plist on
 disk is replaced only between the two, while nothing of that label is loaded: what is loaded was loaded from what is on
 disk, also after a run that was cut off anywhere. A bootstrap soon after a bootout may fail with 5 for a while.
+`launchctl enable` leaves an entry that no command removes again, so it is called only for a label that is disabled.
 Checked against launchctl of macOS 26.5.
 """
 
@@ -19,7 +20,7 @@ from pyinfra.api.exceptions import OperationValueError
 from pyinfra.context import host
 
 from operations.facts.launchd import DIRECTORY, Daemon, LaunchDaemons
-from operations.remote import Commands, operation, read
+from operations.remote import Commands, differs, operation, read
 
 _NOTHING = Daemon(plist_sha256=None, loaded=False, pid=None, state="not loaded", last_exit="", disabled=False)
 
@@ -38,8 +39,8 @@ while launchctl print "system/$label" >/dev/null 2>&1; do
   sleep 0.2
 done
 """
+_ENABLED = 'launchctl enable "system/$label"'
 _LOADED = """
-launchctl enable "system/$label"
 tries=0
 until said=$(launchctl bootstrap system "$plist" 2>&1); do
   code=$?
@@ -68,14 +69,16 @@ def daemon(label: str, *, plist: Mapping[str, Any], loaded: bool = True) -> Comm
     if plist.get("Label") != label:
         raise OperationValueError(f"cannot load {label}: its plist is labelled {plist.get('Label')!r}.")
     text = plistlib.dumps(dict(plist), sort_keys=True).decode()
-    seen = read(host, LaunchDaemons, prefix=label).get(label, _NOTHING)
+    seen = read(host, LaunchDaemons, prefix=family(label)).get(label, _NOTHING)
     same = seen["plist_sha256"] == hashlib.sha256(text.encode()).hexdigest()
     if same and (seen["loaded"], seen["disabled"]) == (loaded, not loaded):
         host.noop(f"{label} is {'loaded' if loaded else 'disabled'} with this plist")
         return
+    differs(label, seen=_told(seen, same=same), needed=f"this plist, {'loaded' if loaded else 'disabled'}")
     if not same:
         yield StringCommand(f"umask 022; cat > {shlex.quote(_staged(label))}", _stdin=text)
-    yield _script(label, _steps(same=same, unload=seen["loaded"] and not (same and loaded), load=loaded))
+    unload = seen["loaded"] and not (same and loaded)
+    yield _script(label, _steps(same=same, unload=unload, enable=seen["disabled"], load=loaded))
 
 
 @operation
@@ -88,28 +91,50 @@ def undeclared(prefix: str, *, declared: Collection[str]) -> Commands:
     present = {label for label, daemon in seen.items() if daemon["loaded"] or daemon["plist_sha256"]}
     if present <= set(declared):
         host.noop(f"every daemon under {prefix} is declared")
-    for label in sorted(present - set(declared)):
-        yield _script(label, f'{_UNLOADED}\nrm -f "$plist"')
+    strangers = sorted(present - set(declared))
+    for label in strangers:
+        differs(label, seen="there", needed="not declared")
+    yield from map(removed, strangers)
 
 
-def _steps(*, same: bool, unload: bool, load: bool) -> str:
+def family(label: str) -> str:
+    """Everything up to the last dot of a label: asked for all labels of a family, the one fact is read once."""
+    return label[: label.rfind(".") + 1] or label
+
+
+def removed(label: str, *, after: str = "", enable: bool = False) -> StringCommand:
+    """The command that unloads a daemon, runs the shell commands `after`, and removes the plist once they succeeded.
+
+    `enable` lifts the override of a label that is disabled; else it would outlive the plist.
+    """
+    return _script(label, "\n".join((_UNLOADED, after, _ENABLED if enable else "", 'rm -f "$plist" "$staged"')))
+
+
+def path_of(label: str) -> str:
+    """Where the plist of a label lies."""
+    return f"{DIRECTORY}/{label}.plist"
+
+
+def _told(seen: Daemon, *, same: bool) -> str:
+    plist = "this plist" if same else "another plist" if seen["plist_sha256"] else "no plist"
+    return f"{plist}, {'loaded' if seen['loaded'] else 'not loaded'}{', disabled' if seen['disabled'] else ''}"
+
+
+def _steps(*, same: bool, unload: bool, enable: bool, load: bool) -> str:
     placed = 'chown root:wheel "$staged"\nchmod 644 "$staged"\nmv -f "$staged" "$plist"'
+    loaded = f"{_ENABLED if enable else ''}\n{_LOADED}"
     return "\n".join(
         (
             _UNLOADED if unload else "",
             "" if same else placed,
-            _LOADED if load else 'launchctl disable "system/$label"',
+            loaded if load else 'launchctl disable "system/$label"',
         )
     )
 
 
 def _script(label: str, steps: str) -> StringCommand:
-    names = f"label={shlex.quote(label)}\nplist={shlex.quote(_path(label))}\nstaged={shlex.quote(_staged(label))}"
+    names = f"label={shlex.quote(label)}\nplist={shlex.quote(path_of(label))}\nstaged={shlex.quote(_staged(label))}"
     return StringCommand(f"set -eu\n{names}\n{steps}")
-
-
-def _path(label: str) -> str:
-    return f"{DIRECTORY}/{label}.plist"
 
 
 def _staged(label: str) -> str:

@@ -68,12 +68,16 @@ class Package:
             os.replace(packed, archive)
 
 
-def packages(project: Path, *, target: Target, package: str, mac_wheels: Mapping[str, str]) -> dict[str, Package]:
-    """Everything that is sent to a machine for a target: `node`, `gateway`, and `software`, our own package."""
+def packages(*, target: Target, package: str, mac_wheels: Mapping[str, str]) -> dict[str, Package]:
+    """Everything that is sent to a machine for a target: `node`, `gateway`, and `software`, our own package.
+
+    The project is the working directory, where the lock file lies.
+    """
+    project = Path.cwd()
     return {
         "node": environment(project, group="node", target=target, mac_wheels=mac_wheels),
         "gateway": environment(project, group="gateway", target=target),
-        "software": software(project, package=package),
+        "software": _software_once(project, package=package),
     }
 
 
@@ -116,7 +120,7 @@ def software(project: Path, *, package: str) -> Package:
 def managed_python(version: str) -> Package:
     """A CPython for Macs, as uv distributes it; "3.12" is the newest 3.12 that this uv knows."""
     request = f"cpython-{version}-macos-aarch64-none"
-    digest = _digest(f"{request} {_uv('--version')}".encode())
+    digest = _digest(f"{request} {_version()}".encode())
 
     def fill(tree: Path) -> None:
         with TemporaryDirectory(dir=tree.parent) as out:
@@ -133,6 +137,14 @@ def _locked(project: Path, group: str) -> str:
         *("export", "--frozen", "--quiet", "--no-header", "--no-annotate", "--no-emit-project"),
         *("--no-default-groups", "--group", group, "--project", str(project)),
     )
+
+
+_software_once = lru_cache(software)
+
+
+@lru_cache
+def _version() -> str:
+    return _uv("--version")
 
 
 def _install(requirements: str, target: Target, tree: Path) -> None:

@@ -32,5 +32,5 @@ def python_for(machine: str, facts: Mapping[str, Any], *, declared: Mapping[str,
     try:
         return Python(declared["path"], target_for(facts["interpreter"], macos), None)
     except UnknownPlatform as unknown:
-        refuse([f"{machine}: {unknown}"])
+        refuse([(machine, f"{machine}: {unknown}")])
         raise

@@ -12,7 +12,7 @@ from pyinfra.context import host
 
 from operations.facts.environment import Releases
 from operations.laying import composed
-from operations.remote import Commands, operation, read
+from operations.remote import Commands, differs, operation, read
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -43,6 +43,7 @@ def release(path: str, *, links: Mapping[str, str], files: Mapping[str, str]) ->
             f"cannot lay {path} on {host.name}: it is there with other content, and a release never changes. "
             "Give the release a name made from its content."
         )
+    differs(f"release {last}", seen="not laid", needed="laid")
     yield from composed(path, receipt=receipt, links=links, files=files)
 
 
@@ -60,4 +61,6 @@ def collected(root: str, *, keep: Collection[str]) -> Commands:
     strange = [name for name in old if not _PLAIN_NAME.fullmatch(name)]
     if strange:
         raise OperationError(f"cannot clear {root} on {host.name}: {strange} were not laid by us. Remove them by hand.")
+    for name in old:
+        differs(f"{root}/{name}", seen="there", needed="nothing that is out of use")
     yield shlex.join(("rm", "-rf", *(f"{root}/{name}" for name in old)))

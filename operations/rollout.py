@@ -26,7 +26,7 @@ from operations.console import at_the_end
 from operations.facts.agents import AgentState
 from operations.inventory import machine_name
 from operations.ledger import ledger
-from operations.remote import Commands, complain, current_state, operation, read, run
+from operations.remote import Commands, complain, current_state, differs, operation, read, run
 
 # The status command keeps the time itself; this is for a machine that stops answering meanwhile.
 _GRACE_SECONDS = 60
@@ -35,6 +35,11 @@ _GRACE_SECONDS = 60
 def proven(replicas: Collection[str]) -> set[str]:
     """Of these replicas those that answer clients; while pyinfra prepares, all of them."""
     return ledger().serving & set(replicas) if current_state().is_executing else set(replicas)
+
+
+def failed() -> bool:
+    """Whether a replica did not become ready."""
+    return bool(ledger().failed)
 
 
 def unblocked() -> bool:
@@ -93,6 +98,7 @@ def ready(replica: str, *, on: str, command: Sequence[str], release: str, within
         _write_down(replica, ready=False, serves=_serves(seen))
         host.noop(f"replica {replica} is left as it is: {_after()}")
         return
+    differs(f"replica {replica}", seen=_told(seen), needed=f"ready with {release}")
     yield FunctionCommand(_awaited, (replica, [*command, "--wait", str(within_seconds)], within_seconds), {})
 
 
@@ -186,3 +192,9 @@ def _serves(seen: Mapping[str, Any]) -> bool:
 def _replica_state(seen: Mapping[str, Any]) -> str | None:
     replica: Mapping[str, Any] = seen.get("replica") or {}
     return replica.get("state")
+
+
+def _told(seen: Mapping[str, Any]) -> str:
+    replica: Mapping[str, Any] = seen.get("replica") or {}
+    told = [replica.get("state"), f"with {seen['release']}" if "release" in seen else "", replica.get("reason")]
+    return str(seen.get("problem") or " ".join(filter(None, told)) or "an agent that keeps no replica")

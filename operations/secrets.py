@@ -4,38 +4,48 @@ from __future__ import annotations
 
 import hashlib
 import shlex
+from collections.abc import Mapping
 
 from pyinfra.api.command import StringCommand
 from pyinfra.api.exceptions import OperationValueError
 from pyinfra.api.hiddenvalue import HiddenValue
 from pyinfra.context import host
 
-from operations.facts.files import Tree
-from operations.remote import Commands, operation, read
+from operations.facts.files import Entry, Tree
+from operations.remote import Commands, differs, operation, read
 
 
 @operation
-def secret(path: str, *, content: HiddenValue, owner: str, group: str) -> Commands:
-    """A file of mode 600 whose content goes by standard input: no argument, log, diff or other file ever holds it.
+def secrets(contents: Mapping[str, HiddenValue], *, owner: str, group: str) -> Commands:
+    """Files of mode 600 whose content goes by standard input: no argument, log, diff or other file ever holds it.
 
-    `content` is one or more whole lines; the last newline is added when it is missing.
+    `contents` is by path; each is one or more whole lines, and the last newline is added when it is missing.
 
-    secrets.secret(
-        name="Write the token",
-        path="/opt/example/token",
-        content=HiddenValue(token),
-        owner="_example",
-        group="_example",
+    secrets.secrets(
+        {"/opt/example/token": HiddenValue(token)}, name="Write the token", owner="_example", group="_example"
     )
     """
-    text = _whole_lines(path, content)
-    seen = read(host, Tree, paths=[path]).get(path)
-    needed = ("file", owner, group, "600", hashlib.sha256(text.encode()).hexdigest())
-    if seen and (seen["kind"], seen["owner"], seen["group"], seen["mode"], seen["sha256"]) == needed:
-        host.noop(f"{path} is up to date")
+    texts = {path: _whole_lines(path, content) for path, content in contents.items()}
+    seen = read(host, Tree, paths=list(texts))
+    wrong = [path for path, text in texts.items() if not _is_right(seen.get(path), text, owner, group)]
+    if not wrong:
+        host.noop(f"{', '.join(texts)} {'is' if len(texts) == 1 else 'are'} up to date")
         return
+    for path in wrong:
+        there = seen.get(path)
+        differs(path, seen=f"{there['owner']} {there['mode']}" if there else "missing", needed=f"{owner} 600, as kept")
+    for path in wrong:
+        yield _written(path, texts[path], owner, group)
+
+
+def _is_right(seen: Entry | None, text: str, owner: str, group: str) -> bool:
+    needed = ("file", owner, group, "600", hashlib.sha256(text.encode()).hexdigest())
+    return bool(seen) and (seen["kind"], seen["owner"], seen["group"], seen["mode"], seen["sha256"]) == needed
+
+
+def _written(path: str, text: str, owner: str, group: str) -> StringCommand:
     new = shlex.quote(f"{path}.new")
-    yield StringCommand(
+    return StringCommand(
         # The directory may belong to the owner of the secret: with -C the shell does not write through a link there.
         f"set -eCu; umask 077; rm -f {new}; cat > {new}; chown {shlex.quote(f'{owner}:{group}')} {new}; "
         f"mv -f {new} {shlex.quote(path)}",

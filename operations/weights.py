@@ -17,7 +17,7 @@ from pyinfra.context import host
 
 from operations.facts.weights import LISTING, FileOnDisk, Receipt, Vouched, WeightsOnDisk, listed, receipt_of
 from operations.laying import arrived_whole
-from operations.remote import Commands, complain, operation, read, run
+from operations.remote import Commands, complain, differs, operation, read, run
 from operations.transfer import made, private_directory, sent
 
 _LISTING_SECONDS = 60
@@ -43,6 +43,10 @@ def snapshot(directory: str, *, source: str | Path, manifest: Mapping[str, FileO
     if not missing and not extra:
         host.noop(f"{directory} holds the {len(manifest)} files of its manifest")
         return
+    for path in missing:
+        differs(f"weights {directory}/{path}", seen="another file" if path in seen else "missing", needed="as sent")
+    for path in extra:
+        differs(f"weights {directory}/{path}", seen="there", needed="nothing that is not in the manifest")
     if extra:
         yield shlex.join(("rm", "-f", *(f"{directory}/{path}" for path in extra)))
     private = private_directory()

@@ -18,11 +18,13 @@ from serving.declared import (
     Account,
     Declared,
     Gateway,
+    Headless,
     Link,
     Machine,
     MacOS,
     ManagedPython,
     Name,
+    PacketFilter,
     Ports,
     Replica,
     SystemPython,
@@ -43,6 +45,8 @@ class Cluster(Declared):
     python: Annotated[SystemPython | ManagedPython, Field(discriminator="kind")] = ManagedPython()
     macos: MacOS | None = MacOS()
     thunderbolt: Thunderbolt = Thunderbolt()
+    headless: Headless | None = Headless()
+    packet_filter: PacketFilter | None = PacketFilter()
     account: Account = Account()
     ports: Ports = Ports()
 

@@ -37,6 +37,14 @@ class LinksConfiguration(Declared):
     cables: tuple[Cabled, ...]
     report: str
     """Path of the JSON report it writes: see `serving.links.report.CableReport`."""
+    filter_rules: str | None = None
+    """Rules of our pf anchor as pfctl reads them; None leaves the packet filter alone."""
+    wired_limit_mb: int | None = None
+    """`iogpu.wired_limit_mb`; None leaves it alone."""
+    state_directory: str
+    """Root's own: what was there before, and which configuration was confirmed."""
+    confirm_within_seconds: int
+    """How long the control machine has to confirm over the management LAN, before what was changed goes back."""
 
 
 class File(Declared):

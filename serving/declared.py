@@ -48,6 +48,7 @@ class Machine(Declared):
     ssh_known_hosts_file: str | None = None
     chip: str | None = None
     memory_gb: Annotated[int, Field(gt=0)] | None = None
+    wired_limit_mb: Annotated[int, Field(gt=0)] | None = None
 
 
 class Link(Declared):
@@ -61,13 +62,35 @@ class Thunderbolt(Declared):
 
     rdma: Literal["required"] | None = "required"
     minimum_speed_gbps: Literal[40, 80] = 80
+    port_next_to_ethernet: Literal["refused"] | None = "refused"
     network: Network = "10.213.0.0/24"
+    confirm_within_seconds: Annotated[int, Field(ge=15, le=3600)] = 120
 
 
 class MacOS(Declared):
     """Which macOS is good enough. Machines of one replica must run the very same build as well."""
 
     at_least: Version = "26.3"
+
+
+class Headless(Declared):
+    """What makes a server out of a desktop. What was there before is recorded, and put back by removal."""
+
+    sleep: Literal[False] | None = False
+    restart_after_power_loss: bool | None = True
+    restart_after_freeze: bool | None = True
+    wake_on_network: bool | None = True
+    automatic_updates: bool | None = False
+    remote_login: Literal[True] | None = True
+    file_vault: Literal["off", "told"] | None = "told"
+    application_firewall: Literal["off", "told"] | None = "told"
+    clock_within_seconds: Annotated[int, Field(ge=2)] | None = 30
+
+
+class PacketFilter(Declared):
+    """Who may reach agents and ranks: the machines of the cluster, and these networks as well."""
+
+    also_from: Annotated[tuple[Network, ...], Field(strict=False)] = ()
 
 
 class SystemPython(Declared):

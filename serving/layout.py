@@ -7,6 +7,8 @@
     weights/        one directory per manifest
     secrets/        0600, the service account's
     state/          what the agent writes: rank status, transport files
+    links/          root's: what the links daemon found before its first change, and which release was confirmed
+    before/         root's: settings as they were before the first change, for removal
 /var/log/cidermill/ logs
 /var/run/           the links daemon's report; macOS empties it at every boot, so it is never stale
 """
@@ -21,8 +23,14 @@ RELEASES = f"{ROOT}/releases"
 WEIGHTS = f"{ROOT}/weights"
 SECRETS = f"{ROOT}/secrets"
 STATE = f"{ROOT}/state"
+LINKS = f"{ROOT}/links"
+CONFIRMED = f"{LINKS}/confirmed"
+BEFORE = f"{ROOT}/before"
+SETTINGS_BEFORE = f"{BEFORE}/settings.json"
 LOGS = "/var/log/cidermill"
 LINKS_REPORT = "/var/run/cidermill-links.json"
+FILTER_ANCHOR = "com.apple/cidermill"
+"""Apple's own pf.conf evaluates every anchor below com.apple/, so no file of Apple's is changed."""
 TOKEN = f"{SECRETS}/cluster.token"
 KEY = f"{SECRETS}/gateway.key"
 
@@ -30,8 +38,10 @@ KEY = f"{SECRETS}/gateway.key"
 def directories(account: str) -> list[tuple[str, str, str, int]]:
     """(path, owner, group, mode as its decimal digits) of every directory, parents first."""
     ours = (ROOT, PYTHON, ENVIRONMENTS, SOFTWARE, RELEASES, WEIGHTS)
+    roots_alone = (LINKS, BEFORE)
     theirs = ((SECRETS, 700), (STATE, 755), (LOGS, 755))
     return [
         *((path, "root", "wheel", 755) for path in ours),
+        *((path, "root", "wheel", 700) for path in roots_alone),
         *((path, account, account, mode) for path, mode in theirs),
     ]

@@ -10,9 +10,9 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from serving import daemons
+from serving import daemons, filtering
 from serving.cabling import port_towards
 from serving.cluster import Cluster
 from serving.configuration import (
@@ -25,7 +25,19 @@ from serving.configuration import (
 )
 from serving.declared import Declared, Replica
 from serving.gateway.configuration import GatewayConfiguration, litellm_configuration
-from serving.layout import ENVIRONMENTS, KEY, LINKS_REPORT, LOGS, RELEASES, SOFTWARE, STATE, TOKEN, WEIGHTS
+from serving.layout import (
+    CONFIRMED,
+    ENVIRONMENTS,
+    KEY,
+    LINKS,
+    LINKS_REPORT,
+    LOGS,
+    RELEASES,
+    SOFTWARE,
+    STATE,
+    TOKEN,
+    WEIGHTS,
+)
 from serving.seen import Seen
 from serving.transport import cable_addresses, ring_hosts
 
@@ -35,6 +47,7 @@ CLUSTER_TOKEN, GATEWAY_KEY = "cluster_token", "gateway_key"
 GATEWAY_SECONDS = 120
 """LiteLLM takes 5 to 30 seconds to begin; a machine that has just restarted has other things to do as well."""
 
+K = TypeVar("K")
 Daemon = dict[str, Any]
 """`label` and `plist` of a LaunchDaemon."""
 
@@ -69,6 +82,15 @@ class Release:
         return ["/usr/bin/env", f"PYTHONPATH={software}", python, "-m", module, f"{self.path}/{configuration}"]
 
 
+class Named(Protocol):
+    """Something laid on machines under a name of its own."""
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        ...
+
+
 @dataclass(frozen=True)
 class Sent:
     """Weights on their way: from `source` on the control machine to `directory`, the files by path."""
@@ -86,8 +108,8 @@ class Plan:
     cluster: Cluster
     seen: Mapping[str, Seen]
     manifests: Mapping[str, Manifest]
-    packages: Mapping[str, str]
-    """What `node`, `gateway` and `software` are called where they lie."""
+    packages: Mapping[str, Named]
+    """`node`, `gateway` and `software`; only what they are called where they lie matters here."""
     fingerprints: Mapping[str, str]
     """Of each secret, by its name."""
 
@@ -97,11 +119,12 @@ class Plan:
 
     def interpreter(self, kind: str) -> str:
         """The path of an environment's Python."""
-        return f"{ENVIRONMENTS}/{self.packages[kind]}/bin/python"
+        return f"{ENVIRONMENTS}/{self.packages[kind].name}/bin/python"
 
-    def secrets(self, machine: str) -> dict[str, str]:
-        """Path on the machine and name of each secret it needs."""
-        return {TOKEN: CLUSTER_TOKEN, KEY: GATEWAY_KEY} if self._is_door(machine) else {TOKEN: CLUSTER_TOKEN}
+    def secrets(self, machine: str, keys: Mapping[str, K]) -> dict[str, K]:
+        """The secrets a machine needs by their path on it; `keys` are all of them by name, perhaps wrapped."""
+        mine = {TOKEN: keys[CLUSTER_TOKEN]}
+        return mine | {KEY: keys[GATEWAY_KEY]} if self._is_door(machine) else mine
 
     def weights(self, machine: str) -> list[Sent]:
         """The weights a machine needs."""
@@ -109,19 +132,29 @@ class Plan:
         if replica is None:
             return []
         declared, manifest = self.cluster.weights_of(replica), self.manifests[replica.weights]
-        directory = _weights_directory(declared.name, manifest)
+        directory = weights_directory(declared.name, manifest)
         files = {path: file.model_dump() for path, file in manifest.files.items()}
         return [Sent(declared.name, directory, declared.path, files)]
 
     def releases(self, machine: str) -> list[Release]:
         """What can be laid before anything is proven."""
-        links = [self.links(machine)] if self.cluster.neighbours(machine) else []
-        return [*links, self.agent(machine)]
+        return [self.links(machine), self.agent(machine)]
 
     def daemons(self, machine: str) -> list[Daemon]:
         """The daemons whose loading disturbs nobody: all but a replica's agent and the gateway."""
-        links = [_daemon(daemons.links(self.links(machine).path))] if self.cluster.neighbours(machine) else []
-        return [*links, self.agent_daemon(machine)] if self.cluster.replica_of(machine) is None else links
+        links = _daemon(daemons.links(self.links(machine).path))
+        return [links, self.agent_daemon(machine)] if self.cluster.replica_of(machine) is None else [links]
+
+    def confirmation(self, machine: str) -> dict[str, Any]:
+        """How to confirm that the control machine still reaches a machine whose links daemon changed its network."""
+        links = self.links(machine)
+        return {
+            "command": links.command("serving.links.confirm", "links.json"),
+            "release": links.name,
+            "confirmed": CONFIRMED,
+            "report": LINKS_REPORT,
+            "within_seconds": self.cluster.thunderbolt.confirm_within_seconds,
+        }
 
     def labels(self, machine: str) -> set[str]:
         """All daemons of ours that belong on a machine."""
@@ -158,7 +191,15 @@ class Plan:
     def links(self, machine: str) -> Release:
         """The release of `dev.cidermill.links` on one machine."""
         cables = _cabled(self.cluster, self.seen, machine)
-        configuration = LinksConfiguration(machine=machine, cables=cables, report=LINKS_REPORT)
+        configuration = LinksConfiguration(
+            machine=machine,
+            cables=cables,
+            report=LINKS_REPORT,
+            filter_rules=filtering.rules(self.cluster, machine),
+            wired_limit_mb=self.cluster.machine(machine).wired_limit_mb,
+            state_directory=LINKS,
+            confirm_within_seconds=self.cluster.thunderbolt.confirm_within_seconds,
+        )
         return self._release("links", "node", {"links.json": _text(configuration)})
 
     def agent(self, machine: str) -> Release:
@@ -192,7 +233,7 @@ class Plan:
         return self._release("gateway", "gateway", {"litellm.yaml": litellm, "gateway.json": _text(configuration)})
 
     def _release(self, kind: str, environment: str, files: Mapping[str, str]) -> Release:
-        environment, software = self.packages[environment], self.packages["software"]
+        environment, software = self.packages[environment].name, self.packages["software"].name
         links = {"environment": f"{ENVIRONMENTS}/{environment}", "software": f"{SOFTWARE}/{software}"}
         return Release(kind, links, files)
 
@@ -231,7 +272,7 @@ def _replica(cluster: Cluster, replica: Replica, manifest: Manifest, machine: st
         ring=ring_hosts(cluster, replica) if replica.transport == "ring" else (),
         coordinator=f"{first.address}:{cluster.ports.transport}" if replica.transport not in (None, "ring") else None,
         weights=weights.name,
-        weights_directory=_weights_directory(weights.name, manifest),
+        weights_directory=weights_directory(weights.name, manifest),
         manifest=manifest,
         golden=weights.golden,
         context_tokens=replica.context_tokens,
@@ -241,8 +282,8 @@ def _replica(cluster: Cluster, replica: Replica, manifest: Manifest, machine: st
     )
 
 
-def _weights_directory(name: str, manifest: Manifest) -> str:
-    # Other weights of the same name get another directory, so they never disturb the ones in use.
+def weights_directory(name: str, manifest: Manifest) -> str:
+    """Where weights lie; other weights of the same name get another directory and never disturb the ones in use."""
     return f"{WEIGHTS}/{name}-{manifest.digest[:12]}"
 
 

@@ -187,6 +187,17 @@ def _gateway(pieces: Pieces) -> Iterator[Fault]:
         if port == pieces.gateway.port:
             yield Fault(("gateway", "port"), f"{port} is the {name} port as well")
     yield from _twice((("ports", name), str(port)) for name, port in ports.items())
+    yield from _within_the_ranks(pieces, {**ports, "gateway": pieces.gateway.port})
+
+
+def _within_the_ranks(pieces: Pieces, ports: Mapping[str, int]) -> Iterator[Fault]:
+    """Ranks of a ring bind one port each, from the transport's on."""
+    first = ports["transport"]
+    count = max((len(replica.machines) for replica in pieces.replicas.values()), default=1)
+    for name, port in ports.items():
+        if first < port < first + count:
+            taken = f"{first} to {first + count - 1}"
+            yield Fault(("ports", "transport"), f"ranks use {taken}, and {port} among them is the {name} port")
 
 
 def _network(pieces: Pieces) -> Iterator[Fault]:

@@ -1,26 +1,94 @@
-"""What each Mac was found to be, in words for a person."""
+"""The verdict in words for a person: a row per Mac, every finding in full, and what to do at which Mac; or as JSON."""
 
 from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
-from typing import TypeVar
+from textwrap import indent
+from typing import Any, TypeVar, get_args
 
+from serving import verdict
 from serving.cabling import cables
 from serving.cluster import Cluster
 from serving.seen import Mac, Problem, Rdma, Seen
+from serving.verdict import ByHand, Finding, Severity
+from serving.verdict.settings import NAMES as SETTINGS
 
 K = TypeVar("K")
 
-COLUMNS = ("Mac", "is", "memory", "macOS", "RDMA", "cables", "serves")
+COLUMNS = ("Mac", "is", "memory", "macOS", "RDMA", "cables", "settings", "serves", "verdict")
+_SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+_BY_HAND: tuple[ByHand, ...] = get_args(ByHand)
+_GREETING = "To do at the Macs themselves, in this order:"
 
 
-def rows(cluster: Cluster, seen: Mapping[str, Seen]) -> list[tuple[str, ...]]:
-    """One row per machine under COLUMNS."""
+def rows(
+    cluster: Cluster, seen: Mapping[str, Seen], findings: Sequence[Finding] | None = None
+) -> list[tuple[str, ...]]:
+    """One row per machine under COLUMNS; the verdict is worked out here when it is not given."""
+    found = verdict.findings(cluster, seen) if findings is None else findings
     names = [machine.name for machine in cluster.machines if machine.name in seen]
-    return [(name, *_identity(seen[name].mac), *_fabric(cluster, seen, name), _serves(cluster, name)) for name in names]
+    return [_row(cluster, seen, name, [finding for finding in found if finding.machine == name]) for name in names]
+
+
+def explained(findings: Sequence[Finding]) -> str:
+    """Every finding in full, by machine, the gravest first, and what is to be done by hand; "" when there is none."""
+    parts = [f"{name}\n{''.join(map(_in_full, found))}" for name, found in _by_machine(findings)]
+    return "\n".join(filter(None, [*parts, _todo(findings)]))
+
+
+def refusals(findings: Sequence[Finding]) -> list[tuple[str, str]]:
+    """Why a deploy must not go on, each with its machine; last, of none, what is to be done by hand. Empty: go on."""
+    errors = [finding for finding in findings if finding.severity == "error"]
+    todo = indent(_todo(errors).rstrip(), "    ").lstrip()
+    return [*((finding.machine, str(finding)) for finding in errors), *([("", todo)] if todo else [])]
+
+
+def notes(findings: Sequence[Finding]) -> list[str]:
+    """A line for each note: worth knowing, though nothing fails for it."""
+    return [f"note: {f.machine}: {f.check}: {f.seen}. {f.remedy}" for f in findings if f.severity == "note"]
+
+
+def tasks(findings: Sequence[Finding]) -> dict[str, list[str]]:
+    """By machine, what only a person at it can do, each thing once: power and recoveryOS first, then cables."""
+    hands = [finding for finding in findings if finding.by_hand is not None]
+    hands.sort(key=lambda finding: _BY_HAND.index(finding.by_hand or "settings"))
+    names = dict.fromkeys(finding.machine for finding in findings if finding.by_hand is not None)
+    return {name: list(dict.fromkeys(f.remedy for f in hands if f.machine == name)) for name in names}
+
+
+def document(cluster: Cluster, seen: Mapping[str, Seen], findings: Sequence[Finding]) -> dict[str, Any]:
+    """The same for programs. Keys stay; more may come.
+
+    `lab`; `verdict` ("ok", "note", "drift", "error": the gravest); `machines`, each with `name`, `verdict`, `mac`
+    (`chip`, `model`, `memory_gb`, `macos`, `build`; None when unknown), `rdma` (None when unknown), `cables` (`peer`,
+    `receptacle`, `interface`, `speed`; the last three None when it was not found), `replica`, `rank`, `gateway`;
+    `findings` (`machine`, `check`, `severity`, `seen`, `needed`, `remedy`, `by_hand`); `tasks` by machine.
+    """
+    names = [machine.name for machine in cluster.machines if machine.name in seen]
+    return {
+        "lab": cluster.name,
+        "verdict": _gravest(findings),
+        "machines": [_machine(cluster, seen, name, findings) for name in names],
+        "findings": [vars(finding) for finding in findings],
+        "tasks": tasks(findings),
+    }
+
+
+def _row(cluster: Cluster, seen: Mapping[str, Seen], name: str, found: Sequence[Finding]) -> tuple[str, ...]:
+    rdma = seen[name].rdma
+    return (
+        name,
+        *_identity(seen[name].mac),
+        rdma.status if isinstance(rdma, Rdma) else "cannot tell",
+        _speeds(cluster, seen, name),
+        _settings(seen[name], found),
+        _serves(cluster, name),
+        _weighed(found),
+    )
 
 
 def _identity(mac: Mac | Problem) -> tuple[str, str, str]:
@@ -29,24 +97,78 @@ def _identity(mac: Mac | Problem) -> tuple[str, str, str]:
     return f"{mac.chip} ({mac.model})", f"{mac.memory_gb} GB", f"{mac.macos} ({mac.build})"
 
 
-def _fabric(cluster: Cluster, seen: Mapping[str, Seen], name: str) -> tuple[str, str]:
-    rdma = seen[name].rdma
-    mine = [cable for cable in cables(cluster, seen) if name in cable.link.between]
-    speeds = [
-        port.speed
-        for cable in mine
-        for end, port in zip(cable.link.between, cable.ports, strict=True)
-        if port and end == name
-    ]
-    found = ", ".join(f"{speeds.count(speed)} at {speed}" for speed in sorted(set(speeds)))
-    return rdma.status if isinstance(rdma, Rdma) else "cannot tell", found or ("none" if mine else "none declared")
+def _speeds(cluster: Cluster, seen: Mapping[str, Seen], name: str) -> str:
+    found = [cable["speed"] for cable in _cables(cluster, seen, name) if cable["speed"]]
+    counted = ", ".join(f"{found.count(speed)} at {speed}" for speed in sorted(set(found)))
+    return counted or ("none" if cluster.neighbours(name) else "none declared")
+
+
+def _settings(seen: Seen, found: Sequence[Finding]) -> str:
+    wrong = sum(finding.check in SETTINGS and finding.severity != "note" for finding in found)
+    if isinstance(seen.settings, Problem):
+        return "cannot tell"
+    return f"{wrong} differ{'s' if wrong == 1 else ''}" if wrong else "as declared"
 
 
 def _serves(cluster: Cluster, name: str) -> str:
     replica = cluster.replica_of(name)
-    door = "the gateway" if cluster.gateway.machine == name else ""
-    rank = f"rank {replica.machines.index(name)} of replica {replica.name}" if replica else ""
+    door = "gateway" if cluster.gateway.machine == name else ""
+    rank = f"rank {replica.machines.index(name)} of {replica.name}" if replica else ""
     return ", ".join(filter(None, (rank, door)))
+
+
+def _weighed(found: Sequence[Finding]) -> str:
+    """The gravest kind there is and how often; notes fail nothing."""
+    gravest = _gravest(found)
+    count = sum(finding.severity == gravest for finding in found)
+    return {"error": f"{count} error{'s' if count > 1 else ''}", "drift": f"{count} drift"}.get(gravest, "ok")
+
+
+def _gravest(findings: Sequence[Finding]) -> str:
+    return next((kind for kind in _SEVERITIES if any(f.severity == kind for f in findings)), "ok")
+
+
+def _by_machine(findings: Sequence[Finding]) -> Iterator[tuple[str, list[Finding]]]:
+    for name, found in groupby(findings, key=lambda finding: finding.machine):
+        yield name, sorted(found, key=lambda finding: _SEVERITIES.index(finding.severity))
+
+
+def _in_full(finding: Finding) -> str:
+    told = f"{finding.check}: {finding.seen}; needed {finding.needed}."
+    return f"    {finding.severity:5}  {told}\n           Next: {finding.remedy}\n"
+
+
+def _todo(findings: Sequence[Finding]) -> str:
+    listed = [
+        f"{name}\n" + "".join(f"    {number}. {task}\n" for number, task in enumerate(todo, start=1))
+        for name, todo in tasks(findings).items()
+    ]
+    return "\n".join([_GREETING, *listed]) if listed else ""
+
+
+def _machine(cluster: Cluster, seen: Mapping[str, Seen], name: str, findings: Sequence[Finding]) -> dict[str, Any]:
+    mac, rdma, replica = seen[name].mac, seen[name].rdma, cluster.replica_of(name)
+    told = ("chip", "model", "memory_gb", "macos", "build")
+    return {
+        "name": name,
+        "verdict": _gravest([finding for finding in findings if finding.machine == name]),
+        "mac": {key: getattr(mac, key) for key in told} if isinstance(mac, Mac) else None,
+        "rdma": rdma.status if isinstance(rdma, Rdma) else None,
+        "cables": _cables(cluster, seen, name),
+        "replica": replica.name if replica else None,
+        "rank": replica.machines.index(name) if replica else None,
+        "gateway": cluster.gateway.machine == name,
+    }
+
+
+def _cables(cluster: Cluster, seen: Mapping[str, Seen], name: str) -> list[dict[str, Any]]:
+    told = ("receptacle", "interface", "speed")
+    mine = [cable for cable in cables(cluster, seen) if name in cable.link.between]
+    ends = [(cable.link.between.index(name), cable) for cable in mine]
+    return [
+        {"peer": cable.link.between[1 - end], **{key: getattr(cable.ports[end], key, None) for key in told}}
+        for end, cable in ends
+    ]
 
 
 def endpoint(cluster: Cluster, file: Path) -> str:

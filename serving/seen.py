@@ -44,6 +44,7 @@ class Peer(Observed):
     domain_uuid: str | None
     model: str
     rdma: bool
+    """Whether it offers RDMA, which a Mac does only while RDMA is enabled on it."""
     depth: int
 
 
@@ -60,7 +61,7 @@ class Port(Observed):
     @property
     def speed_gbps(self) -> int | None:
         """The number in `speed`; None when there is none."""
-        numbers = [int(word) for word in self.speed.split() if word.isdigit()]
+        numbers = [int(word) for word in self.speed.split() if word.isascii() and word.isdigit()]
         return numbers[0] if numbers else None
 
 
@@ -71,6 +72,62 @@ class Rdma(Observed):
     devices: Annotated[tuple[str, ...], Field(strict=False)]
     ports: dict[str, str]
     problem: str | None = None
+
+
+class Interface(Observed):
+    """One network interface, by ifconfig."""
+
+    up: bool
+    active: bool
+    """`status: active`; RUNNING among the flags is no sign of a cable."""
+    ipv4: Annotated[tuple[str, ...], Field(strict=False)]
+    """`10.213.0.1/30`, in order of assignment."""
+    ipv6_first: bool = False
+    """A routable IPv6 address comes before the first IPv4 one: JACCL (MLX 0.32.4) uses the second GID."""
+
+
+class Network(Observed):
+    """Every network interface, and who is in macOS's Thunderbolt bridge."""
+
+    interfaces: dict[str, Interface]
+    bridge: Annotated[tuple[str, ...], Field(strict=False)] | None
+    """Members of bridge0; None when there is no such bridge."""
+    default_route: str | None
+    """The interface of the default route."""
+
+
+class Settings(Observed):
+    """What a headless server needs set: pmset, systemsetup, softwareupdate, launchctl, fdesetup, the firewall."""
+
+    power: dict[str, int]
+    """`pmset -g custom`; a name that is missing is not supported on this Mac."""
+    restart_after_freeze: bool | None
+    """None when this Mac does not support it."""
+    updates: dict[str, bool | None]
+    """`schedule` by softwareupdate and the keys of its preferences; None for a key that was never written."""
+    remote_login: bool
+    file_vault: bool
+    application_firewall: bool
+
+
+class PacketFilter(Observed):
+    """macOS's packet filter: whether it is on, and the rules of our anchor as pfctl prints them."""
+
+    enabled: bool
+    rules: Annotated[tuple[str, ...], Field(strict=False)]
+
+
+class Resources(Observed):
+    """What there is to use up."""
+
+    disk_free_bytes: int
+    """On the volume that holds /opt."""
+    wired_limit_mb: int
+    """0 means macOS's own limit."""
+    clock_ahead_seconds: float
+    """How far this Mac's clock is ahead of the control machine's."""
+    protection_domains: int | None
+    """RDMA protection domains the kernel holds (a device has 11); None when this macOS does not count them."""
 
 
 class Interpreter(Observed):
@@ -87,6 +144,10 @@ class Seen(Observed):
     mac: Mac | Problem
     ports: Annotated[tuple[Port, ...], Field(strict=False)] | Problem
     rdma: Rdma | Problem
+    network: Network | Problem
+    settings: Settings | Problem
+    packet_filter: PacketFilter | Problem
+    resources: Resources | Problem
     interpreter: Interpreter | Problem | None = None
 
 

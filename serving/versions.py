@@ -21,7 +21,14 @@ PROOF: dict[str, dict[str, Any]] = {
         "variables": SWITCHES,
     },
     "software": {
-        "imports": ["serving.agent.daemon", "serving.links.daemon", "serving.rank.process", "serving.agent.status"]
+        "imports": [
+            "serving.agent.daemon",
+            "serving.agent.status",
+            "serving.links.confirm",
+            "serving.links.daemon",
+            "serving.links.undo",
+            "serving.rank.process",
+        ]
     },
 }
 """By package: which versions must have arrived on a machine, and what must load there before anything uses it."""

@@ -1,32 +1,34 @@
 """A weights directory as a manifest: which files, how large, which bytes.
 
 mlx-lm loads with `strict=False`: a missing or damaged file gives random weights and no word (0.32.2). So the manifest,
-made once on the control machine, is what every rank compares its own disk with before it loads.
+made once on the control machine, is what every rank compares its own disk with before it loads. Hundreds of gigabytes
+take minutes to hash, so what was hashed is kept in `~/.cache/cidermill/digests.json` and believed as long as the file's
+size, inode and change time are the same. Change time, not modification time: it cannot be set back.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 
 from serving.cluster import Cluster
 from serving.configuration import File, Manifest
 from serving.errors import WeightsDamaged
 
+DIGESTS = Path.home() / ".cache" / "cidermill" / "digests.json"
 NEEDED = ("config.json", "model.safetensors.index.json", "tokenizer_config.json")
 """Without these mlx-lm cannot load weights in every sharding."""
 
 
-@cache
 def manifests(cluster: Cluster) -> dict[str, Manifest]:
     """The manifest of each of the cluster's weights, by name, read on the machine this runs on."""
     return {weights.name: manifest(Path(weights.path)) for weights in cluster.weights}
 
 
-def manifest(directory: Path) -> Manifest:
+def manifest(directory: Path, digests: Path = DIGESTS) -> Manifest:
     """The manifest of a directory; hidden files are not part of it. Raises WeightsDamaged when it is no weights."""
     missing = [name for name in NEEDED if not (directory / name).is_file()]
     if missing:
@@ -35,10 +37,15 @@ def manifest(directory: Path) -> Manifest:
             "Convert them with mlx_lm.convert, or correct path= in the inventory."
         )
     paths = sorted(path for path in directory.rglob("*") if path.is_file() and not _hidden(path.relative_to(directory)))
+    known = _known(digests)
+
+    def hashed_once(path: Path) -> File:
+        return known.get(_mark(path)) or file(path)
+
     with ThreadPoolExecutor() as pool:
-        files = dict(
-            zip((path.relative_to(directory).as_posix() for path in paths), pool.map(file, paths), strict=True)
-        )
+        hashed = dict(zip(paths, pool.map(hashed_once, paths), strict=True))
+    _keep(digests, known | {_mark(path): entry for path, entry in hashed.items()}, before=known)
+    files = {path.relative_to(directory).as_posix(): entry for path, entry in hashed.items()}
     listing = json.dumps({name: [entry.size, entry.sha256] for name, entry in files.items()}, sort_keys=True)
     return Manifest(files=files, digest=hashlib.sha256(listing.encode()).hexdigest())
 
@@ -47,6 +54,29 @@ def file(path: Path) -> File:
     """Size and SHA-256 of one file."""
     with path.open("rb") as stream:
         return File(size=path.stat().st_size, sha256=hashlib.file_digest(stream, "sha256").hexdigest())
+
+
+def _mark(path: Path) -> str:
+    """What a file is known by as long as nobody writes to it."""
+    status = path.stat()
+    return f"{path.resolve()} {status.st_size} {status.st_ino} {status.st_ctime_ns}"
+
+
+def _known(digests: Path) -> dict[str, File]:
+    try:
+        return {mark: File.model_validate(entry) for mark, entry in json.loads(digests.read_text()).items()}
+    except (FileNotFoundError, ValueError, AttributeError):
+        return {}  # never made, or damaged: then everything is hashed again
+
+
+def _keep(digests: Path, entries: dict[str, File], *, before: dict[str, File]) -> None:
+    if entries == before:
+        return
+    there = {mark: entry.model_dump() for mark, entry in entries.items() if Path(mark.rsplit(" ", 3)[0]).exists()}
+    digests.parent.mkdir(parents=True, exist_ok=True)
+    new = digests.with_name(f".{digests.name}.{os.getpid()}")
+    new.write_text(json.dumps(there))
+    new.replace(digests)
 
 
 def _hidden(path: Path) -> bool:

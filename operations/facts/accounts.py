@@ -10,7 +10,7 @@ from typing import TypedDict
 
 from pyinfra.api.facts import FactBase
 
-from operations.facts.reading import Answer, answers, asking, bounded, understood
+from operations.facts.reading import Answer, answers, asking, bounded, cannot_tell, number, understood
 
 _DSCL = "/usr/bin/dscl"
 _NO_RECORD = 56
@@ -57,17 +57,25 @@ class ServiceAccount(FactBase[Account | None]):
 def _record(answer: Answer, keys: tuple[str, ...]) -> dict[str, str] | None:
     if answer.code == _NO_RECORD:
         return None
+    what = "whether the account exists"
     record: dict[str, str] = {}
     key = ""
-    for line in understood(answer, "whether the account exists").lines:
+    for line in understood(answer, what).lines:
         if line.startswith(" "):
             record[key] = line.strip()
             continue
         key, _, value = line.removeprefix("dsAttrTypeNative:").partition(":")
         record[key] = value.strip()
+    # A run cut off right after the record was created leaves one of which dscl says only this.
+    if not record.keys() & {*keys, "No such key"}:
+        raise cannot_tell(what, f"dscl printed {answer.text!r}")
     return {key: record[key] for key in keys if key in record}
 
 
-def _owners(answer: Answer, number: int) -> list[str]:
-    rows = (line.split() for line in understood(answer, "who holds which number").lines)
-    return sorted(row[0] for row in rows if len(row) == 2 and row[1] == str(number))
+def _owners(answer: Answer, wanted: int) -> list[str]:
+    what = "who holds which number"
+    rows = [row for line in understood(answer, what).lines if (row := line.rsplit(maxsplit=1))]
+    # Every directory has accounts; without one this is no list of them, and a number in use would look free.
+    if not any(number(row[-1]) is not None for row in rows):
+        raise cannot_tell(what, f"dscl printed {answer.text!r}")
+    return sorted(row[0] for row in rows if row[-1] == str(wanted))

@@ -8,7 +8,7 @@ from typing import Any
 
 from pyinfra.api.facts import FactBase
 
-from operations.facts.reading import answers, asking, bounded
+from operations.facts.reading import answers, asking, bounded, shown
 
 _SECONDS = 20
 
@@ -31,6 +31,6 @@ class AgentState(FactBase[dict[str, Any] | None]):
         documents = [line for line in answer.lines if line.startswith("{")]
         try:
             state: dict[str, Any] = json.loads(documents[-1])
-        except (ValueError, IndexError):
-            return {"problem": answer.text or "the agent said nothing"}
+        except (ValueError, IndexError, RecursionError):
+            return {"problem": shown(answer.text) or "the agent said nothing"}
         return state

@@ -10,10 +10,9 @@ import json
 import shlex
 from typing import Any, TypedDict
 
-from pyinfra.api.exceptions import FactProcessError
 from pyinfra.api.facts import FactBase
 
-from operations.facts.reading import answers, asking, bounded, understood
+from operations.facts.reading import answers, asking, bounded, cannot_tell, understood
 
 RECEIPT = ".receipt.json"
 _ASK = (
@@ -48,9 +47,12 @@ class Interpreter(FactBase[InterpreterValues | None]):
         answer = understood(answers(output)["python"], f"what Python {self.path} is")
         try:
             values = json.loads(answer.text)
-        except ValueError as error:
-            raise FactProcessError(f"cannot tell what Python {self.path} is: it printed {answer.text!r}") from error
-        return InterpreterValues(version=values["version"], platform=values["platform"], libc=values["libc"])
+            version, platform, (name, release) = values["version"], values["platform"], values["libc"]
+            if not all(isinstance(value, str) for value in (version, platform, name, release)):
+                raise TypeError(values)  # noqa: TRY301 - one answer to every other shape
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise cannot_tell(f"what Python {self.path} is", f"it printed {answer.text!r}") from error
+        return InterpreterValues(version=version, platform=platform, libc=[name, release])
 
 
 class Releases(FactBase[dict[str, dict[str, Any] | None] | None]):
@@ -69,7 +71,7 @@ class Releases(FactBase[dict[str, dict[str, Any] | None] | None]):
         return asking(laid=each)
 
     def process(self, output: list[str]) -> dict[str, dict[str, Any] | None]:
-        """Raises FactProcessError for a receipt that is not JSON."""
+        """Raises FactProcessError for a receipt that is not one line of JSON."""
         laid: dict[str, dict[str, Any] | None] = {}
         name = ""
         for line in understood(answers(output)["laid"], f"what is laid in {self.root}").lines:
@@ -77,12 +79,15 @@ class Releases(FactBase[dict[str, dict[str, Any] | None] | None]):
             if word == "directory":
                 name = rest.rstrip("/").rpartition("/")[2]
                 laid[name] = None
-            elif line.startswith("{"):
+            elif line.strip():
                 laid[name] = self._receipt(name, line)
         return laid
 
     def _receipt(self, name: str, line: str) -> dict[str, Any]:
         try:
-            return json.loads(line)
-        except ValueError as error:
-            raise FactProcessError(f"cannot tell what {self.root}/{name} is: its receipt reads {line!r}") from error
+            receipt = json.loads(line) if name and line.startswith("{") else None
+        except (ValueError, RecursionError):
+            receipt = None
+        if receipt is None:
+            raise cannot_tell(f"what {self.root}/{name} is", f"its receipt reads {line!r}")
+        return receipt

@@ -6,16 +6,18 @@ stat refuses `-c` without printing anything.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from typing import Literal, TypedDict
 
-from pyinfra.api.exceptions import FactProcessError
 from pyinfra.api.facts import FactBase
 
-from operations.facts.reading import answers, asking, understood
+from operations.facts.reading import answers, asking, cannot_tell, understood
 
 _SMALL_BYTES = 1 << 20
+_MODE = re.compile(r"[0-7]{1,5}")
+_SHA256 = re.compile(r"([0-9a-f]{64})\s+-")
 _KINDS: dict[str, Literal["file", "directory", "link", "other"]] = {
     "file": "file",
     "directory": "directory",
@@ -60,25 +62,30 @@ class Tree(FactBase[dict[str, Entry] | None]):
 
     def process(self, output: list[str]) -> dict[str, Entry]:
         """Raises FactProcessError for an answer in neither stat's form."""
+        what = "which files are there"
         entries: dict[str, Entry] = {}
-        path = ""
-        for line in understood(answers(output)["tree"], "which files are there").lines:
+        path: str | None = None
+        for line in filter(str.strip, understood(answers(output)["tree"], what).lines):
             word, _, rest = line.partition(" ")
-            if word == "path":
+            if word == "path" and path in (None, *entries):
                 path = rest
-            elif word == "target":
-                entries[path]["target"] = rest
-            elif word in _KINDS:
+            elif path is not None and path not in entries and word in _KINDS:
                 entries[path] = _entry(word, rest)
-            elif len(word) == 64:
-                entries[path]["sha256"] = word
+            elif word == "target" and path in entries:
+                entries[path]["target"] = rest
+            elif path in entries and (digest := _SHA256.fullmatch(line)):
+                entries[path]["sha256"] = digest[1]
+            else:
+                raise cannot_tell(what, f"at {path} it printed {line!r}")
+        if path is not None and path not in entries:
+            raise cannot_tell(what, f"nothing was said of {path}")
         return entries
 
 
 def _entry(kind: str, rest: str) -> Entry:
     words = rest.split()
-    if len(words) != 3:
-        raise FactProcessError(f"cannot tell who owns a {kind}: stat printed {rest!r}")
+    if len(words) != 3 or not _MODE.fullmatch(words[2]):
+        raise cannot_tell(f"who owns a {kind}", f"stat printed {rest!r}")
     owner, group, mode = words
     return {
         "kind": _KINDS[kind],

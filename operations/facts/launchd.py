@@ -11,13 +11,13 @@ import re
 import shlex
 from typing import TypedDict
 
-from pyinfra.api.exceptions import FactProcessError
 from pyinfra.api.facts import FactBase
 
-from operations.facts.reading import Answer, answers, asking, understood
+from operations.facts.reading import Answer, answers, asking, cannot_tell, number, understood
 
 DIRECTORY = "/Library/LaunchDaemons"
 _OWN_LINE = re.compile(r"\t([a-z][a-z ]*) = (.*)")
+_DIGEST = re.compile(r"([0-9a-f]{64})\s+\*?(/.+)\.plist")
 _DISABLED = re.compile(r'\s*"([^"]+)" => (?:disabled|true)$')
 
 
@@ -56,17 +56,17 @@ class LaunchDaemons(FactBase[dict[str, Daemon] | None]):
         """Raises FactProcessError when not asked as root: then launchd would tell of another domain."""
         found = answers(output)
         if found["user"].text != "0":
-            raise FactProcessError("cannot tell which daemons are loaded: asked as an ordinary user, needs root")
+            raise cannot_tell("which daemons are loaded", "asked as an ordinary user, needs root")
         digests = _digests(understood(found["plists"], "which daemons are on disk"))
         understood(found["listing"], "which daemons are loaded")
         jobs = _jobs(understood(found["jobs"], "how the daemons are"))
-        disabled = _disabled(understood(found["disabled"], "which daemons are disabled"))
+        disabled = disabled_labels(understood(found["disabled"], "which daemons are disabled"))
         labels = digests.keys() | jobs.keys() | {label for label in disabled if label.startswith(self.prefix)}
         return {
             label: {
                 "plist_sha256": digests.get(label),
                 "loaded": label in jobs,
-                "pid": int(pid) if (pid := jobs.get(label, {}).get("pid")) else None,
+                "pid": _pid(label, jobs.get(label, {})),
                 "state": jobs.get(label, {}).get("state", "not loaded"),
                 "last_exit": jobs.get(label, {}).get("last exit code", ""),
                 "disabled": label in disabled,
@@ -76,23 +76,45 @@ class LaunchDaemons(FactBase[dict[str, Daemon] | None]):
 
 
 def _digests(answer: Answer) -> dict[str, str]:
-    lines = (line.split(maxsplit=1) for line in answer.lines if line.strip())
-    return {path.rpartition("/")[2].removesuffix(".plist"): digest for digest, path in lines}
+    lines = [line for line in answer.lines if line.strip()]
+    found = [_DIGEST.fullmatch(line) for line in lines]
+    if not all(found):
+        raise cannot_tell("which daemons are on disk", f"shasum printed {answer.text!r}")
+    return {digest[2].rpartition("/")[2]: digest[1] for digest in found if digest}
 
 
 def _jobs(answer: Answer) -> dict[str, dict[str, str]]:
+    """The own lines of each loaded job; one that went away since it was listed is not loaded."""
     jobs: dict[str, dict[str, str]] = {}
-    label = ""
-    for line in answer.lines:
+    label, gone = "", True
+    # One more job without a label, so that the last one is looked at as well.
+    for line in [*answer.lines, "job "]:
         word, _, rest = line.partition(" ")
         if word == "job":
-            label = rest
+            if not (gone or label in jobs):
+                raise cannot_tell(f"how {label} is", f"launchctl printed {answer.text!r}")
+            label, gone = rest, False
         elif line.startswith(f"system/{label} = {{"):
             jobs[label] = {}
+        elif line.startswith("Could not find service"):
+            gone = True
         elif label in jobs and (own := _OWN_LINE.fullmatch(line)):
             jobs[label].setdefault(own[1], own[2])
     return jobs
 
 
-def _disabled(answer: Answer) -> set[str]:
-    return {found[1] for line in answer.lines if (found := _DISABLED.match(line))}
+def _pid(label: str, job: dict[str, str]) -> int | None:
+    if "pid" not in job:
+        return None
+    pid = number(job["pid"])
+    if pid is None:
+        raise cannot_tell(f"how {label} runs", f"launchctl printed the pid {job['pid']!r}")
+    return pid
+
+
+def disabled_labels(answer: Answer) -> set[str]:
+    """The labels that `launchctl print-disabled` shows as disabled. Raises FactProcessError for another output."""
+    lines = [line.strip() for line in answer.lines if line.strip()]
+    if not lines or lines[0] != "disabled services = {" or "}" not in lines:
+        raise cannot_tell("which daemons are disabled", f"launchctl printed {answer.text!r}")
+    return {found[1] for line in lines if (found := _DISABLED.match(line))}

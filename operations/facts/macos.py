@@ -6,13 +6,15 @@ Relies on `sw_vers` (tab-separated lines, an optional ProductVersionExtra), on `
 
 from __future__ import annotations
 
+import re
 from typing import TypedDict
 
-from pyinfra.api.exceptions import FactProcessError
 from pyinfra.api.facts import FactBase
 
-from operations.facts.reading import Answer, answers, asking, bounded, understood
+from operations.facts.reading import Answer, answers, asking, bounded, cannot_tell, number, understood
 
+_VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4}){0,3}")
+_BUILD = re.compile(r"[0-9]{1,4}[A-Z][0-9]{1,6}[a-z]?")
 _OIDS = ("hw.model", "hw.memsize", "machdep.cpu.brand_string", "kern.bootsessionuuid")
 
 
@@ -47,10 +49,10 @@ class Mac(FactBase[MacValues | None]):
         hardware = _fields(understood(found["hardware"], "which Mac this is"))
         kernel = understood(found["kernel"], "which kernel runs").text.split()
         if len(kernel) != 3 or kernel[0] != "Darwin":
-            raise FactProcessError(f"cannot tell which kernel runs: uname printed {' '.join(kernel)!r}. Is it a Mac?")
+            raise cannot_tell("which kernel runs", f"uname printed {' '.join(kernel)!r}. Is it a Mac?")
         return {
-            "macos": _needed(macos, "ProductVersion"),
-            "build": _needed(macos, "BuildVersion"),
+            "macos": _shaped(_VERSION, _needed(macos, "ProductVersion")),
+            "build": _shaped(_BUILD, _needed(macos, "BuildVersion")),
             "model": _needed(hardware, "hw.model"),
             "chip": _needed(hardware, "machdep.cpu.brand_string"),
             "memory_bytes": _bytes(_needed(hardware, "hw.memsize")),
@@ -67,11 +69,18 @@ def _fields(answer: Answer) -> dict[str, str]:
 
 def _needed(fields: dict[str, str], key: str) -> str:
     if not fields.get(key):
-        raise FactProcessError(f"cannot tell which Mac this is: {key} is missing from {fields}")
+        raise cannot_tell("which Mac this is", f"{key} is missing from {fields}")
     return fields[key]
 
 
+def _shaped(pattern: re.Pattern[str], text: str) -> str:
+    if not pattern.fullmatch(text):
+        raise cannot_tell("which macOS this is", f"sw_vers printed {text!r}")
+    return text
+
+
 def _bytes(text: str) -> int:
-    if not text.isdigit():
-        raise FactProcessError(f"cannot tell how much memory there is: hw.memsize is {text!r}")
-    return int(text)
+    count = number(text)
+    if count is None:
+        raise cannot_tell("how much memory there is", f"hw.memsize is {text!r}")
+    return count

@@ -1,22 +1,65 @@
 """How a fact asks several commands in one round trip, and tells their answers apart.
 
 Every command is bounded in time: `ibv_devinfo` is known to hang for ever on a wedged driver, and macOS has no
-timeout(1). `/usr/bin/perl`, which macOS 26 still carries, sets an alarm and becomes the command; when the alarm rings
-the kernel ends it with SIGALRM, which a shell reports as 142. Output is asked for in the C locale.
+timeout(1). One `/usr/bin/perl`, which macOS 26 still carries, starts the commands of a fact one after another. Each has
+an alarm set; when it rings the kernel ends the command with SIGALRM, told as 142, as a shell does. What does not even
+end then, because the kernel holds it, is left behind. No command can print our marks: perl puts a blank before them.
+Output is asked for in the C locale, and what is no UTF-8 becomes question marks, which pyinfra would fail on.
 """
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 
 from pyinfra.api.exceptions import FactProcessError
 
-_ALARM = "alarm shift; exec @ARGV; exit 127"
 _MARK = "@@"
 _RANG = 128 + 14
 _NOT_FOUND = 127
+_SHOWN_CHARACTERS = 400
+_NUMBER = re.compile(r"[0-9]{1,18}")
+
+# Arguments: seconds, number of words, the words of a command; then, as often as there is one more, the mark that
+# begins its answer and the same again. $! is 2 when there is no such file.
+_PERL = r"""
+$| = 1;
+open STDIN, "<", "/dev/null";
+while (@ARGV) {
+    my ($seconds, $count) = splice @ARGV, 0, 2;
+    my @command = splice @ARGV, 0, $count;
+    my $code = 142;
+    pipe my $read, my $write or die;
+    defined(my $child = fork) or die;
+    if (!$child) {
+        open STDOUT, ">&", $write;
+        open STDERR, ">&", $write;
+        alarm $seconds;
+        exec { $command[0] } @command;
+        print STDERR "$command[0]: $!\n";
+        exit($! == 2 ? 127 : 126);
+    }
+    close $write;
+    eval {
+        local $SIG{ALRM} = sub { die };
+        alarm $seconds + 1;
+        while (my $line = <$read>) {
+            $line =~ s/[\x80-\xff]/?/g unless utf8::decode(my $text = $line);
+            $line =~ s/^@@/ @@/;
+            print $line;
+        }
+        waitpid $child, 0;
+        $code = $? & 127 ? 128 + ($? & 127) : $? >> 8;
+    };
+    alarm 0;
+    kill 9, $child if $@;
+    print "\n@@ $code\n";
+    print shift(@ARGV), "\n" if @ARGV;
+}
+"""
 
 
 @dataclass(frozen=True)
@@ -42,23 +85,55 @@ class Answer:
         return self.code == _RANG
 
 
-def bounded(seconds: int, *argv: str) -> str:
-    """The shell words that run a command for at most so many seconds."""
-    return shlex.join(("/usr/bin/perl", "-e", _ALARM, str(seconds), *argv))
+class Answers(dict[str, Answer]):
+    """The answers by name, in the order asked. Asking for one that is missing raises FactProcessError."""
+
+    def __missing__(self, name: str) -> Answer:
+        raise _unreadable(f"{name!r} is not among {list(self)}")
 
 
-def asking(**commands: str) -> str:
-    """One shell command that asks each of these in turn and always succeeds; read what it prints with `answers`."""
-    asked = (
-        f"echo '{_MARK} {name}'; ( {command} ) 2>&1; code=$?; echo; echo \"{_MARK} $code\""
-        for name, command in commands.items()
-    )
-    return f"export LC_ALL=C; {'; '.join(asked)}"
+@dataclass(frozen=True)
+class Bounded:
+    """A command that has at most so many seconds."""
+
+    seconds: int
+    argv: tuple[str, ...]
+
+    @property
+    def words(self) -> list[str]:
+        """The command as our perl takes it."""
+        return [str(self.seconds), str(len(self.argv)), *self.argv]
 
 
-def answers(output: Iterable[str]) -> dict[str, Answer]:
-    """The answers by name, in the order asked. Raises FactProcessError when the output was cut short."""
-    found: dict[str, Answer] = {}
+def bounded(seconds: int, *argv: str) -> Bounded:
+    """A command that has at most so many seconds; one of those given to `asking`."""
+    return Bounded(seconds, argv)
+
+
+def asking(**commands: str | Bounded) -> str:
+    """One shell command that asks each of these in turn, shell text or bounded; read what it prints with `answers`."""
+    runs = groupby(commands.items(), key=lambda named: isinstance(named[1], Bounded))
+    return "; ".join(["export LC_ALL=C", *(_asking(dict(run)) for _, run in runs)])
+
+
+def _asking(commands: dict[str, str | Bounded]) -> str:
+    """The shell command for neighbours of one kind; the shell begins the first answer."""
+    parts: list[str] = []
+    words: list[str] = []
+    for name, command in commands.items():
+        mark = f"{_MARK} {name}"
+        if isinstance(command, Bounded):
+            words += [mark, *command.words]
+        else:
+            parts.append(f"echo '{mark}'; ( {command} ) 2>&1; code=$?; echo; echo \"{_MARK} $code\"")
+    if words:
+        parts.append(f"echo '{words[0]}'; {shlex.join(('/usr/bin/perl', '-e', _PERL, *words[1:]))}")
+    return "; ".join(parts)
+
+
+def answers(output: Iterable[str]) -> Answers:
+    """The answers by name. Raises FactProcessError when the output was cut short or something is between answers."""
+    found = Answers()
     name: str | None = None
     lines: list[str] = []
     for line in output:
@@ -66,21 +141,45 @@ def answers(output: Iterable[str]) -> dict[str, Answer]:
         if mark != _MARK:
             lines.append(line)
         elif name is None:
+            if word in found or (found and lines):
+                raise _unreadable(f"before {word!r} came {list(found)} and {lines}")
             name, lines = word, []
-        elif word.isdigit():
-            found[name] = Answer(tuple(lines), int(word))
-            name = None
-    if name is not None or not found:
-        raise FactProcessError(f"cannot read the answers: the output ended {f'within {name!r}' if name else 'at once'}")
+        elif (code := number(word)) is None:
+            raise _unreadable(f"{name!r} has no end before {word!r}")
+        else:
+            found[name] = Answer(tuple(lines), code)
+            name, lines = None, []
+    if name is not None or not found or lines:
+        raise _unreadable(f"the output ended {f'within {name!r}' if name else 'at once'}")
     return found
+
+
+def _unreadable(seen: str) -> FactProcessError:
+    return FactProcessError(f"cannot read the answers: {shown(seen)}")
 
 
 def understood(answer: Answer, what: str) -> Answer:
     """The answer when its command succeeded; otherwise a FactProcessError that says what cannot be told."""
     if answer.timed_out:
-        raise FactProcessError(f"cannot tell {what}: the command did not answer in time")
+        raise cannot_tell(what, "the command did not answer in time")
     if answer.is_absent:
-        raise FactProcessError(f"cannot tell {what}: this machine does not have the command. Is it a Mac?")
+        raise cannot_tell(what, "this machine does not have the command. Is it a Mac?")
     if answer.code != 0:
-        raise FactProcessError(f"cannot tell {what}: exit code {answer.code}, {answer.text or 'nothing printed'}")
+        raise cannot_tell(what, f"exit code {answer.code}, {answer.text or 'nothing printed'}")
     return answer
+
+
+def cannot_tell(what: str, seen: str) -> FactProcessError:
+    """The error that says what cannot be told, and what was seen instead."""
+    return FactProcessError(shown(f"cannot tell {what}: {seen}"))
+
+
+def shown(text: str) -> str:
+    """A text as a message can carry it: on one line, of bearable length, and with nothing that moves a terminal."""
+    plain = "".join(character if character.isprintable() else " " for character in text.strip())
+    return plain if len(plain) <= _SHOWN_CHARACTERS else f"{plain[:_SHOWN_CHARACTERS]}..."
+
+
+def number(text: str) -> int | None:
+    """The whole number that a text is; None for signs, other alphabets' digits and more digits than any count has."""
+    return int(text) if _NUMBER.fullmatch(text) else None

@@ -1,8 +1,9 @@
 """What is in each Thunderbolt port, and whether RDMA may be used over it.
 
 Relies on `system_profiler SPThunderboltDataType -json`: one entry per port, whose `domain_uuid_key` the Mac at the
-other end shows as its peer. A peer offers the service 64087 only while RDMA is enabled on the peer itself. What hangs
-behind a dock is one level deeper. `rdma_ctl status` prints `enabled` or `disabled` and exists from macOS 26.2 on.
+other end shows as its peer. A peer offers the service 64087 only while RDMA is enabled on the peer itself. A dock has
+no domain, and what hangs behind it is one level deeper. Keys, and the words that are keys, are the same in every
+language; speeds are written for people. `rdma_ctl status` prints `enabled` or `disabled` and exists from macOS 26.2 on.
 Checked against output of macOS 26.3 to 26.7.
 """
 
@@ -13,16 +14,17 @@ import re
 from collections.abc import Iterator
 from typing import Any, Literal, TypedDict
 
-from pyinfra.api.exceptions import FactProcessError
 from pyinfra.api.facts import FactBase
 
-from operations.facts.reading import Answer, answers, asking, bounded, understood
+from operations.facts.reading import Answer, answers, asking, bounded, cannot_tell, shown, understood
 
 _RDMA_SERVICE = 64087
 _HARDWARE_PORT = re.compile(r"Hardware Port: Thunderbolt (\d+)$")
 # system_profiler takes up to ten seconds on a Mac with docks.
 _PROFILER_SECONDS = 30
 _ASKING_SECONDS = 10
+_TOO_LATE = f"did not answer within {_ASKING_SECONDS} s; restart the Mac"
+_DEVICES_HEAD = re.compile(r"^\s*device\s+node GUID", re.MULTILINE)
 
 
 class Peer(TypedDict):
@@ -35,12 +37,16 @@ class Peer(TypedDict):
 
 
 class Port(TypedDict):
-    """One Thunderbolt port; `speed` is as printed, "80 Gb/s" when linked and "Up to 120 Gb/s" when idle."""
+    """One Thunderbolt port; `speed` is as printed, "80 Gb/s" when linked and "Up to 120 Gb/s" when idle.
+
+    `status` is Apple's key: "receptacle_connected", "receptacle_no_devices_connected".
+    """
 
     receptacle: int
     interface: str | None
     domain_uuid: str
     speed: str
+    status: str
     peers: list[Peer]
 
 
@@ -56,18 +62,14 @@ class ThunderboltPorts(FactBase[list[Port] | None]):
 
     def process(self, output: list[str]) -> list[Port]:
         """Raises FactProcessError when the profile is not the JSON that Apple prints."""
+        what = "what is in the Thunderbolt ports"
         found = answers(output)
-        profile = understood(found["ports"], "what is in the Thunderbolt ports")
+        profile = understood(found["ports"], what)
         interfaces = _interfaces(understood(found["interfaces"], "the names of the Thunderbolt interfaces"))
         try:
-            # Apple's tools may log a line of their own before or after; only the document counts.
-            document, _ = json.JSONDecoder().raw_decode(profile.text, profile.text.index("{"))
-            buses = document["SPThunderboltDataType"]
-            ports = [_port(bus, tag, interfaces) for bus in buses if (tag := bus.get("receptacle_1_tag"))]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise FactProcessError(
-                f"cannot tell what is in the Thunderbolt ports: system_profiler printed something else ({error!r})"
-            ) from error
+            ports = [_port(bus, interfaces) for bus in _buses(profile.text) if "receptacle_1_tag" in bus]
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise cannot_tell(what, f"system_profiler printed something else ({error!r})") from error
         return sorted(ports, key=lambda port: port["receptacle"])
 
 
@@ -94,13 +96,11 @@ class Rdma(FactBase[RdmaValues | None]):
     def process(self, output: list[str]) -> RdmaValues:
         """Raises FactProcessError when `rdma_ctl` says anything but enabled or disabled."""
         found = answers(output)
+        status = _status(found["status"])
         devices = [word for word in found["devices"].text.split() if word.startswith("rdma_")]
-        return {
-            "status": _status(found["status"]),
-            "devices": devices,
-            "ports": _states(found["ports"]),
-            "problem": _problem(found["ports"], devices),
-        }
+        ports = _states(found["ports"])
+        problem = None if status == "absent" else _problem(found["devices"], found["ports"], devices, ports)
+        return {"status": status, "devices": devices, "ports": ports, "problem": problem}
 
 
 def _interfaces(answer: Answer) -> dict[int, str]:
@@ -109,13 +109,22 @@ def _interfaces(answer: Answer) -> dict[int, str]:
     return {int(port[1]): device.removeprefix("Device: ") for port, device in named if port}
 
 
-def _port(bus: dict[str, Any], tag: dict[str, Any], interfaces: dict[int, str]) -> Port:
-    receptacle = int(tag["receptacle_id_key"])
+def _buses(text: str) -> list[dict[str, Any]]:
+    # Apple's tools may log a line of their own before or after; only the document counts.
+    start = re.search(r"^\{", text, re.MULTILINE)
+    document, _ = json.JSONDecoder().raw_decode(text, start.start() if start else 0)
+    return document["SPThunderboltDataType"]
+
+
+def _port(bus: dict[str, Any], interfaces: dict[int, str]) -> Port:
+    tag = bus["receptacle_1_tag"]
+    receptacle = int(_text(tag["receptacle_id_key"]))
     return {
         "receptacle": receptacle,
         "interface": interfaces.get(receptacle),
-        "domain_uuid": str(bus["domain_uuid_key"]),
-        "speed": str(tag["current_speed_key"]),
+        "domain_uuid": _text(bus["domain_uuid_key"]),
+        "speed": _text(tag["current_speed_key"]),
+        "status": _text(tag["receptacle_status_key"]),
         "peers": list(_peers(bus, depth=1)),
     }
 
@@ -124,12 +133,18 @@ def _peers(parent: dict[str, Any], *, depth: int) -> Iterator[Peer]:
     for item in parent.get("_items", []):
         services = item.get("services_title", [])
         yield {
-            "domain_uuid": item.get("domain_uuid_key"),
-            "model": str(item.get("device_name_key") or item["_name"]),
-            "rdma": any(service.get("protocol_id_key") == _RDMA_SERVICE for service in services),
+            "domain_uuid": _text(item["domain_uuid_key"]) if "domain_uuid_key" in item else None,
+            "model": _text(item.get("device_name_key") or item["_name"]),
+            "rdma": any(service["protocol_id_key"] == _RDMA_SERVICE for service in services),
             "depth": depth,
         }
         yield from _peers(item, depth=depth + 1)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError(f"no text: {value!r}")
+    return value
 
 
 def _status(answer: Answer) -> Literal["enabled", "disabled", "absent"]:
@@ -141,7 +156,7 @@ def _status(answer: Answer) -> Literal["enabled", "disabled", "absent"]:
         case "disabled":
             return "disabled"
         case other:
-            raise FactProcessError(f"cannot tell whether RDMA is enabled: rdma_ctl printed {other!r}")
+            raise cannot_tell("whether RDMA is enabled", f"rdma_ctl printed {other!r}")
 
 
 def _states(answer: Answer) -> dict[str, str]:
@@ -155,10 +170,14 @@ def _states(answer: Answer) -> dict[str, str]:
     return states
 
 
-def _problem(answer: Answer, devices: list[str]) -> str | None:
-    if answer.timed_out:
-        return f"ibv_devinfo did not answer within {_ASKING_SECONDS} s; restart the Mac"
+def _problem(listing: Answer, details: Answer, devices: list[str], ports: dict[str, str]) -> str | None:
+    if listing.timed_out or details.timed_out:
+        return f"{'ibv_devices' if listing.timed_out else 'ibv_devinfo'} {_TOO_LATE}"
+    if listing.code != 0 or not _DEVICES_HEAD.search(listing.text):
+        return f"ibv_devices ended with {listing.code}: {shown(listing.text)}"
     # Without devices it fails with "No IB devices found", which is no more than what `devices` says already.
-    if answer.code != 0 and devices:
-        return f"ibv_devinfo ended with {answer.code}: {answer.text}"
+    if details.code != 0 and devices:
+        return f"ibv_devinfo ended with {details.code}: {shown(details.text)}"
+    if untold := sorted(set(devices) - ports.keys()):
+        return f"ibv_devinfo does not tell of {', '.join(untold)}"
     return None

@@ -12,10 +12,9 @@ from collections.abc import Iterable
 from typing import TypedDict
 
 from pydantic import BaseModel, ValidationError
-from pyinfra.api.exceptions import FactProcessError
 from pyinfra.api.facts import FactBase
 
-from operations.facts.reading import answers, asking, understood
+from operations.facts.reading import answers, asking, cannot_tell, number, understood
 
 # GNU first: GNU's `stat -f` means something else and would half succeed. Both print seconds with nanoseconds.
 LISTING = (
@@ -79,9 +78,10 @@ def listed(lines: Iterable[str]) -> dict[str, tuple[int, str]]:
         if not line.strip():
             continue
         words = line.split(" ", 2)
-        if len(words) != 3 or not words[0].isdigit() or not words[2].startswith("./"):
-            raise FactProcessError(f"cannot tell which weights are there: stat printed {line!r}")
-        files[words[2].removeprefix("./")] = (int(words[0]), words[1])
+        size = number(words[0])
+        if len(words) != 3 or size is None or not words[2].startswith("./"):
+            raise cannot_tell("which weights are there", f"stat printed {line!r}")
+        files[words[2].removeprefix("./")] = (size, words[1])
     return files
 
 

@@ -19,9 +19,10 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 
-from serving.agent.boot import boot_session
+from serving import logs
 from serving.agent.http import Lifespan, application
 from serving.agent.machine import Agent
+from serving.boot import boot_session
 from serving.conductor.conducting import Conducting
 from serving.conductor.peers import Peer
 from serving.configuration import AgentConfiguration
@@ -33,9 +34,7 @@ def main(path: str) -> None:
     """Serve until SIGTERM."""
     file = Path(path).resolve()
     configuration = AgentConfiguration.model_validate_json(file.read_text())
-    # To standard error, which launchd keeps in a file; the rank has a log of its own.
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logs.begin(Path(configuration.log_directory), "agent")
     token = Path(configuration.token_file).read_text().strip()
     agent = Agent(configuration, release=file.parent.name, boot=boot_session())
     uvicorn.run(

@@ -1,4 +1,4 @@
-"""The agent's HTTP API, as `agent_api` words it. Every path but /live needs the cluster's token."""
+"""The agent's HTTP API, as `serving.api` words it. Every path but /live needs the cluster's token."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.agent.api import Generation
+from serving.api import Generation
 from serving.conductor.conducting import Conducting
 from serving.conductor.peers import Keeper
 from serving.endpoint.routes import error, unavailable

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from serving.agent.api import AgentState, agreement
 from serving.agent.rank_process import RankProcess
+from serving.api import AgentState, agreement
 from serving.configuration import AgentConfiguration, ReplicaConfiguration
 from serving.errors import StartRefused
 from serving.links.report import read_report, unusable

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from subprocess import PIPE, STDOUT, Popen
 
-from serving.agent.api import RankReport
+from serving.api import RankReport
 from serving.errors import StartRefused
 from serving.rank.status import RankSpec, read_status, read_ticks, replace
 

@@ -20,7 +20,7 @@ from typing import Protocol
 import httpx
 from pydantic import ValidationError
 
-from serving.agent.api import AgentState, RankReport, ReplicaState
+from serving.api import AgentState, RankReport, ReplicaState
 from serving.configuration import AgentConfiguration
 from serving.errors import AgentUnreachable, CidermillError
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from serving.agent.api import AgentState, RankReport, ReplicaState, agreement
+from serving.api import AgentState, RankReport, ReplicaState, agreement
 from serving.conductor.decision import decide
 from serving.conductor.golden import ask
 from serving.conductor.observation import (

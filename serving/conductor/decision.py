@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from serving.agent.api import AgentState, RankReport, StateName
+from serving.api import AgentState, RankReport, StateName
 from serving.conductor.faults import Fault, fault, unequal_versions
 from serving.conductor.observation import AskGolden, Decision, Join, Observation, Start, Stop
 from serving.rank.status import Phase

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from serving.agent.api import AgentState, RankReport
+from serving.api import AgentState, RankReport
 from serving.configuration import ReplicaConfiguration
 from serving.rank.status import RankStatus
 

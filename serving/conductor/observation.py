@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from serving.agent.api import AgentState, StateName
+from serving.api import AgentState, StateName
 from serving.configuration import Manifest, ReplicaConfiguration
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 import httpx
 from pydantic import ValidationError
 
-from serving.agent.api import AgentState
+from serving.api import AgentState
 from serving.configuration import Member
 from serving.errors import AgentUnreachable, StartRefused
 

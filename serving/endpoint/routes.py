@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from serving.agent.api import ReplicaState
+from serving.api import ReplicaState
 from serving.configuration import ReplicaConfiguration
 from serving.endpoint.requests import Kind, body_limit, clean, parse
 from serving.endpoint.upstream import Event, Upstream

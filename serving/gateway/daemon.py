@@ -17,7 +17,9 @@ from typing import Any
 
 import uvicorn
 
+from serving import logs
 from serving.gateway.configuration import PATHS, SWITCHES, GatewayConfiguration
+from serving.layout import LOGS
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -27,6 +29,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 def main(path: str) -> None:
     """Serve until SIGTERM; requests under way are finished first."""
+    logs.begin(Path(LOGS), "gateway")
     configuration = GatewayConfiguration.model_validate_json(Path(path).read_text())
     os.environ.update(SWITCHES)
     os.environ["CONFIG_FILE_PATH"] = str(Path(path).parent / configuration.litellm)
@@ -35,10 +38,12 @@ def main(path: str) -> None:
 
     from litellm.proxy.proxy_server import app  # pyright: ignore[reportUnknownVariableType]  # untyped upstream
 
+    logs.take_over("LiteLLM", "LiteLLM Proxy", "LiteLLM Router")
     uvicorn.run(
         only_allowed(app),  # pyright: ignore[reportUnknownArgumentType]  # untyped upstream
         host=configuration.address,
         port=configuration.port,
+        log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=60,

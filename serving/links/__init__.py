@@ -1,1 +1,1 @@
-"""The links daemon: takes the cabled ports out of macOS's bridge and gives each cable its addresses."""
+"""The links daemon: cabled ports addressed, packet filter and wired limit kept, and the way back from all of it."""

@@ -1,196 +1,187 @@
-"""`dev.cidermill.links`, as root on every machine with cables: `python -m serving.links.daemon CONFIG.json`.
+"""`dev.cidermill.links`, as root on every machine: `python -m serving.links.daemon CONFIG.json`.
 
 macOS puts all Thunderbolt ports into bridge0 at every boot, which is a loop as soon as cables are. This daemon takes
-the declared ports out, brings them up, gives each its address once it has carrier, and reports what it found. It looks
-every five seconds, acts on differences only, and touches no other interface and no stored network setting: changing
-those over SSH has cost people their Mac. On a cable's interface it owns the /30 addresses, and removes those it no
-longer gives. IPv4 goes first there: JACCL (MLX 0.32.4) uses the GID of the first address.
+the declared ports out, brings them up and gives each its address; it keeps our packet-filter anchor loaded and the
+wired memory limit where it is declared. It looks every few seconds, acts on differences only, and touches no other
+interface, no stored network setting and no file of Apple's: changing those over SSH has cost people their Mac.
 
-Every command has a limit; what it says of failure is in the report. SIGTERM has its default disposition.
+What an unconfirmed release changes goes back by itself at its deadline: see `decision`. `confirm` is how the control
+machine says that it still reaches the machine. Every command has a limit; what it says of failure is in the report.
+SIGTERM has its default disposition.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
-from collections.abc import Callable, Sequence
-from ipaddress import IPv4Interface
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from subprocess import TimeoutExpired, run
 
-from serving.agent.boot import boot_session
-from serving.configuration import Cabled, LinksConfiguration
-from serving.errors import LinksUnreadable
-from serving.links.reading import Interface, devices, interfaces, receptacles
-from serving.links.report import CableEnd, CableReport
+from serving import logs
+from serving.boot import boot_session
+from serving.configuration import LinksConfiguration
+from serving.layout import LOGS
+from serving.links.acting import Hands
+from serving.links.commands import Command, execute
+from serving.links.decision import Decision, decide, left
+from serving.links.keeping import StateDirectory
+from serving.links.looking import Looking, Wanted
+from serving.links.observation import Clock, Kept, Seen
+from serving.links.report import CableEnd, CableReport, Did, read_report
+from serving.links.telling import ends, filter_status, problems
+from serving.links.times import utc
 from serving.rank.status import replace
 
-IFCONFIG = "/sbin/ifconfig"
-NETWORKSETUP = "/usr/sbin/networksetup"
-SYSTEM_PROFILER = "/usr/sbin/system_profiler"
-
-_BRIDGE = "bridge0"
-_MASK = "255.255.255.252"
-_PERIOD_SECONDS = 5.0
+_PERIOD_SECONDS = 4.5
+_ALL_OF_IT_SECONDS = 8.0
+"""So that every second look is at all of it, and whatever is lost is mended within ten seconds."""
 _SETTLING_SECONDS = 0.5
 _SETTLING_LOOKS = 20
-_LIMIT_SECONDS = {IFCONFIG: 5.0, NETWORKSETUP: 15.0, SYSTEM_PROFILER: 60.0}
 
-Command = Callable[[Sequence[str]], str]
-"""Runs a command and returns what it printed. Raises LinksUnreadable."""
+
+@dataclass(frozen=True)
+class Daemon:
+    """Who is running: the release by its name, and what the report should remember from before."""
+
+    configuration: LinksConfiguration
+    release: str
+    clock: Callable[[], Clock]
+    did: tuple[Did, ...] = ()
 
 
 class Links:
-    """One machine's cables. `command` is the only way out."""
+    """One machine looked after. `command` is the only way out."""
 
-    def __init__(self, configuration: LinksConfiguration, boot: str, command: Command) -> None:
-        self._configuration = configuration
-        self._boot = boot
-        self._command = command
-        self._ports: dict[str, str] | None = None
-        self._shape: object = None
+    def __init__(self, daemon: Daemon, command: Command) -> None:
+        self._daemon = daemon
+        self._configuration = daemon.configuration
+        self._files = StateDirectory(Path(daemon.configuration.state_directory))
+        self._looking = Looking(command)
+        self._hands = Hands(command, self._files, daemon.did)
+        self._since = utc(daemon.clock().wall)
         self._settling = 0
+        self._all_of_it_at = -math.inf
+        self._left: float | None = None
 
     @property
     def pause_seconds(self) -> float:
         """How long until the next look: a port that was brought up takes about three seconds to show carrier."""
-        return _SETTLING_SECONDS if self._settling else _PERIOD_SECONDS
+        pause = _SETTLING_SECONDS if self._settling else _PERIOD_SECONDS
+        return min(pause, self._left) if self._left is not None and self._left > 0 else pause
 
     def converge(self) -> CableReport:
-        """Read, act on differences, and tell how it is now."""
-        self._settling = max(0, self._settling - 1)
-        try:
-            seen = self._interfaces()
-            if self._ports is None or (not self._settling and _shape(seen) != self._shape):
-                # Takes seconds on a Mac, so only when something has changed that we did not change.
-                self._ports = self._domains()
-            if self._release(seen, self._ports):
-                self._settling = _SETTLING_LOOKS
-                seen = self._interfaces()
-            problems = self._address(seen, self._ports)
-            seen = self._interfaces()
-        except LinksUnreadable as error:
-            self._ports = None
-            return self._report({cable.peer: _unknown(cable, str(error)) for cable in self._configuration.cables})
-        self._shape = _shape(seen)
-        return self._report(self._ends(seen, self._ports, problems))
+        """Look, act on differences, and tell how it is now."""
+        waited_for, self._settling = self._settling > 0, max(0, self._settling - 1)
+        seen = self._look(all_of_it=self._daemon.clock().monotonic >= self._all_of_it_at, quietly=waited_for)
+        decision, trouble = self._step(seen, act=True)
+        if decision.changes:
+            self._settling = self._settling or (_SETTLING_LOOKS if decision.state != "reverted" else 0)
+            seen = self._look(all_of_it=True, quietly=True)
+            decision, trouble = self._step(seen, act=False)
+        told = ends(self._configuration, seen, self._hands.failed)
+        self._wait_no_longer(told, waited_for=waited_for)
+        return self._report(seen, decision, told, trouble)
 
-    def _ends(self, seen: dict[str, Interface], ports: dict[str, str], problems: dict[str, str]) -> dict[str, CableEnd]:
-        ends = {
-            c.peer: _end(c, ports.get(c.domain_uuid), seen, problems.get(c.peer)) for c in self._configuration.cables
-        }
-        if all(end.status == "active" for end in ends.values()):
-            self._settling = 0
-        return ends
+    def _look(self, *, all_of_it: bool, quietly: bool) -> Seen:
+        if all_of_it:
+            self._all_of_it_at = self._daemon.clock().monotonic + _ALL_OF_IT_SECONDS
+        return self._looking.look(self._wanted(), all_of_it=all_of_it, quietly=quietly)
 
-    def _domains(self) -> dict[str, str]:
-        """For each Thunderbolt domain of this machine its interface."""
-        by_receptacle = devices(self._command([NETWORKSETUP, "-listallhardwareports"]))
-        by_domain = receptacles(self._command([SYSTEM_PROFILER, "SPThunderboltDataType", "-json"]))
-        return {domain: by_receptacle[tag] for domain, tag in by_domain.items() if tag in by_receptacle}
-
-    def _interfaces(self) -> dict[str, Interface]:
-        return interfaces(self._command([IFCONFIG, "-a"]))
-
-    def _owned(self, seen: dict[str, Interface], ports: dict[str, str]) -> list[tuple[Cabled, str, Interface]]:
-        names = [(cable, ports.get(cable.domain_uuid, "")) for cable in self._configuration.cables]
-        return [(cable, name, seen[name]) for cable, name in names if name in seen]
-
-    def _release(self, seen: dict[str, Interface], ports: dict[str, str]) -> bool:
-        """Take cabled ports out of the bridge and bring them up; whether anything had to be done."""
-        bridge = seen.get(_BRIDGE)
-        changed = False
-        for _, name, interface in self._owned(seen, ports):
-            bridged = bridge is not None and name in bridge.members
-            if bridged:
-                self._change(_BRIDGE, "deletem", name)
-            if bridged or not interface.up:
-                # deletem leaves the port down, whatever it was before.
-                self._change(name, "up")
-                changed = True
-        return changed
-
-    def _address(self, seen: dict[str, Interface], ports: dict[str, str]) -> dict[str, str]:
-        """Give each active port its address and take older ones of ours away; problems by peer."""
-        problems: dict[str, str] = {}
-        for cable, name, interface in self._owned(seen, ports):
-            wanted = _wanted(cable)
-            try:
-                for old in sorted(interface.addresses - {wanted}):
-                    if old.network.prefixlen == wanted.network.prefixlen:
-                        self._change(name, "inet", str(old.ip), "-alias")
-                if interface.active and wanted not in interface.addresses:
-                    self._change(name, "inet", cable.address, "netmask", _MASK, "alias")
-            except LinksUnreadable as error:
-                problems[cable.peer] = str(error)
-        return problems
-
-    def _change(self, *arguments: str) -> None:
-        logging.info("ifconfig %s", " ".join(arguments))
-        self._command([IFCONFIG, *arguments])
-
-    def _report(self, peers: dict[str, CableEnd]) -> CableReport:
-        return CableReport(machine=self._configuration.machine, boot=self._boot, peers=peers)
-
-
-def _shape(seen: dict[str, Interface]) -> object:
-    return {name: (interface.active, interface.members) for name, interface in seen.items()}
-
-
-def _wanted(cable: Cabled) -> IPv4Interface:
-    return IPv4Interface(f"{cable.address}/{_MASK}")
-
-
-def _unknown(cable: Cabled, problem: str) -> CableEnd:
-    return CableEnd(interface=None, address=cable.address, status="missing", problem=problem)
-
-
-def _end(cable: Cabled, name: str | None, seen: dict[str, Interface], problem: str | None) -> CableEnd:
-    if name is None or name not in seen:
-        return _unknown(cable, f"macOS lists no interface for the port with Thunderbolt domain {cable.domain_uuid}")
-    interface = seen[name]
-    if problem is None and interface.active and _wanted(cable) in interface.addresses:
-        return CableEnd(interface=name, address=cable.address, status="active")
-    why = problem or (f"{name} has no carrier" if not interface.active else f"{name} has no {cable.address} yet")
-    return CableEnd(interface=name, address=cable.address, status="inactive", problem=why)
-
-
-def execute(arguments: Sequence[str]) -> str:
-    """Run one of Apple's commands within its limit. Raises LinksUnreadable when it fails."""
-    limit = _LIMIT_SECONDS[arguments[0]]
-    try:
-        done = run(arguments, capture_output=True, text=True, timeout=limit, check=False)
-    except TimeoutExpired as error:
-        raise LinksUnreadable(f"cannot run {' '.join(arguments)}: no end within {limit:g} seconds.") from error
-    except OSError as error:
-        raise LinksUnreadable(f"cannot run {' '.join(arguments)}: {error}.") from error
-    if done.returncode != 0:
-        raise LinksUnreadable(
-            f"cannot run {' '.join(arguments)}: exit code {done.returncode}, {done.stderr.strip() or 'no message'}."
+    def _wanted(self) -> Wanted:
+        """Only what is declared, or was and may have to be given back."""
+        kept = self._kept()
+        records = [record for record in (kept.before, kept.trial and kept.trial.before) if record is not None]
+        limits = (self._configuration.wired_limit_mb, *(record.wired_limit_mb for record in records))
+        filters = (self._configuration.filter_rules, kept.held, *(record.filter_enabled for record in records))
+        return Wanted(
+            limit=any(limit is not None for limit in limits),
+            filter=any(each is not None for each in filters),
         )
-    return done.stdout
+
+    def _step(self, seen: Seen, *, act: bool) -> tuple[Decision, str]:
+        """Decide, write down, then act; and what kept it from being written down."""
+        trouble = ""
+        with self._files.locked():
+            kept, clock = self._kept(), self._daemon.clock()
+            decision = decide(self._configuration, self._daemon.release, seen, kept, clock)
+            self._left = None if decision.trial is None else left(decision.trial, clock)
+            try:
+                self._files.write_down(kept, decision)
+                if decision.is_back:
+                    self._files.revert(self._daemon.release)
+                    decision = Decision("reverted", decision.before, None)
+                    self._left = None
+            except OSError as error:
+                trouble = f"cannot write to {self._configuration.state_directory}: {error}"
+            # What cannot be written down could not be taken back; a confirmed release need not be.
+            if act and (not trouble or decision.state == "confirmed" or decision.is_over):
+                self._hands.make(decision.changes, kept.held, clock)
+        return decision, trouble
+
+    def _kept(self) -> Kept:
+        return self._files.kept(self._daemon.release, self._daemon.clock().boot)
+
+    def _wait_no_longer(self, told: dict[str, CableEnd], *, waited_for: bool) -> None:
+        if all(end.status == "active" for end in told.values()):
+            self._settling = 0
+        elif waited_for and self._settling == 0:
+            self._looking.doubt()
+
+    def _report(self, seen: Seen, decision: Decision, told: dict[str, CableEnd], trouble: str) -> CableReport:
+        limit = seen.wired_limit_mb if self._configuration.wired_limit_mb is not None else None
+        found = problems(self._configuration, seen, decision, told, self._hands.failed)
+        return CableReport(
+            machine=self._configuration.machine,
+            boot=self._daemon.clock().boot,
+            peers=told,
+            release=self._daemon.release,
+            state=decision.state,
+            deadline=None if decision.trial is None else utc(decision.trial.wall_deadline),
+            settled=not self._settling and (not decision.changes or bool(self._hands.failed or trouble)),
+            since=self._since,
+            changes=self._hands.changes,
+            filter=filter_status(self._configuration, seen, self._kept().held),
+            wired_limit_mb=limit if isinstance(limit, int) else None,
+            did=tuple(self._hands.did),
+            problems=(*found, trouble) if trouble else found,
+        )
 
 
 def main(path: str) -> None:
     """Converge until SIGTERM."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    configuration = LinksConfiguration.model_validate_json(Path(path).read_text())
-    links = Links(configuration, boot_session(), execute)
+    logs.begin(Path(LOGS), "links")
+    file = Path(path).resolve()
+    configuration, boot = LinksConfiguration.model_validate_json(file.read_text()), boot_session()
+    StateDirectory(Path(configuration.state_directory)).run_alone()
+    report = Path(configuration.report)
+    before = read_report(report, boot)
+
+    def clock() -> Clock:
+        return Clock(boot, time.monotonic(), time.time())
+
+    links = Links(Daemon(configuration, file.parent.name, clock, before.did if before else ()), execute)
     told: CableReport | None = None
     while True:
-        report = links.converge()
-        if report != told:
-            _tell(Path(configuration.report), report)
-            told = report
+        now = links.converge()
+        if now != told or not report.exists():
+            _tell(report, now, told)
+            told = now
         time.sleep(links.pause_seconds)
 
 
-def _tell(path: Path, report: CableReport) -> None:
-    for peer, end in report.peers.items():
-        logging.info("cable to %s: %s %s %s", peer, end.interface, end.status, end.problem)
-    replace(path, report.model_dump_json())
-    path.chmod(0o644)  # the agent is another user
+def _tell(path: Path, now: CableReport, before: CableReport | None) -> None:
+    said = set[str]() if before is None else {before.state, *before.problems}
+    for line in (now.state, *now.problems):
+        if line not in said:
+            logging.info("%s: %s", now.release, line)
+    try:
+        replace(path, now.model_dump_json())
+        path.chmod(0o644)  # the agent is another user
+    except OSError as error:
+        logging.warning("cannot tell the agent: %s", error)
 
 
 if __name__ == "__main__":

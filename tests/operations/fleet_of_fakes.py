@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,13 +37,23 @@ class Machine(FakeConnector):
     def run_shell_command(self, command: Any, *_: Any, **arguments: Any) -> tuple[bool, CommandOutput]:
         text = command if isinstance(command, str) else command.get_raw_value()
         if text.startswith("export LC_ALL=C; echo '@@ "):
-            lines = self.world[text.split("'@@ ")[1].split("'")[0]]
-            return True, CommandOutput([OutputLine("stdout", line) for line in lines])
+            return self._printed(self.world[text.split("'@@ ")[1].split("'")[0]])
+        if text.startswith('echo "@@@ 0"'):
+            return self._printed(self._many(text))
         self.done.append(text)
         self.given.append(arguments.get("_stdin"))
         if self.failing is not None and self.failing in text:
             return False, CommandOutput([OutputLine("stderr", "it failed")])
         return True, CommandOutput([])
+
+    def _many(self, text: str) -> list[str]:
+        """What a look at many facts prints; one that the world does not know prints nothing."""
+        asked = re.findall(r"""^echo "@@@ (\d+)"; \( export LC_ALL=C; echo '@@ (.+?)'""", text, flags=re.MULTILINE)
+        parts = [[f"@@@ {n}", *self.world.get(name, []), "", f"@@@ {n} ended 0"] for n, name in asked]
+        return [line for part in parts for line in part]
+
+    def _printed(self, lines: list[str]) -> tuple[bool, CommandOutput]:
+        return True, CommandOutput([OutputLine("stdout", line) for line in lines])
 
     def put_file(self, filename_or_io: Any, remote_filename: str, **_: Any) -> bool:
         self.sent[remote_filename] = filename_or_io.read(-1)

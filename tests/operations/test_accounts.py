@@ -61,4 +61,30 @@ def test_success_that_cannot_be_read_back_is_a_failure():
 
 def test_a_number_that_belongs_to_someone_else_is_refused():
     with pytest.raises(OperationError, match=r"number 341 belongs to user _other\. Declare another uid"):
-        applied(accounts.service_account, world(numbers="_other 341\n"), "_example", **WANTED)
+        applied(accounts.service_account, world(numbers="_other 341\nroot 0\n"), "_example", **WANTED)
+
+
+@pytest.mark.parametrize(
+    ("was", "found", "message"),
+    [
+        ("Example service", "Somebody else", "a user of that name whose RealName is 'Somebody else'"),
+        ("/var/empty", "/Users/example", "a user of that name whose NFSHomeDirectory is '/Users/example'"),
+    ],
+)
+def test_an_account_of_the_same_name_that_is_not_ours_is_not_taken_over(was, found, message):
+    theirs = world(capture("dscl-user.txt").replace(was, found), capture("dscl-group.txt"), NUMBERS)
+    with pytest.raises(OperationError, match=f"cannot create account _example on @fake/mac-1: there is {message}"):
+        applied(accounts.service_account, theirs, "_example", **WANTED)
+
+
+def test_a_group_of_the_same_name_that_is_not_ours_is_not_taken_over():
+    theirs = world(group=capture("dscl-group.txt").replace("Example service", "Others"))
+    with pytest.raises(OperationError, match="there is a group of that name whose RealName is 'Others'"):
+        applied(accounts.service_account, theirs, "_example", **WANTED)
+
+
+def test_an_account_that_was_cut_off_while_it_was_made_is_finished():
+    machine, _ = applied(accounts.service_account, world("UniqueID: 341\n", MISSING, NUMBERS), "_example", **WANTED)
+
+    assert "/usr/bin/dscl . -create /Users/_example NFSHomeDirectory /var/empty" in machine.done[0].split(" && ")
+    assert "/usr/bin/dscl . -create /Users/_example" not in machine.done[0].split(" && ")

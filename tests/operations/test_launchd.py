@@ -32,19 +32,19 @@ def test_on_a_bare_mac_the_plist_is_written_and_bootstrapped():
     machine, _ = applied(launchd.daemon, world(), LABEL, plist=PLIST)
 
     assert machine.given[0] == TEXT
-    assert verbs(machine) == ["mv -f", "enable", "bootstrap"]
+    assert verbs(machine) == ["mv -f", "bootstrap"]
 
 
 def test_a_changed_plist_is_replaced_only_while_nothing_is_loaded():
     machine, _ = applied(launchd.daemon, world(text="another", jobs=LOADED), LABEL, plist=PLIST)
 
-    assert verbs(machine) == ["bootout", "mv -f", "enable", "bootstrap"]
+    assert verbs(machine) == ["bootout", "mv -f", "bootstrap"]
 
 
 def test_a_plist_that_a_cut_off_run_left_unloaded_is_bootstrapped_as_it_is():
     machine, _ = applied(launchd.daemon, world(text=TEXT), LABEL, plist=PLIST)
 
-    assert verbs(machine) == ["enable", "bootstrap"]
+    assert verbs(machine) == ["bootstrap"]
 
 
 def test_a_daemon_someone_disabled_is_enabled_again():
@@ -82,3 +82,10 @@ def test_declared_daemons_are_left_alone():
     machine, reason = applied(launchd.undeclared, world(text=TEXT, jobs=LOADED), "dev.example.", declared={LABEL})
 
     assert (machine.done, reason) == ([], "every daemon under dev.example. is declared")
+
+
+@pytest.mark.parametrize(
+    ("label", "prefix"), [("dev.example.agent", "dev.example."), ("dev.example.", "dev.example."), ("agent", "agent")]
+)
+def test_one_reading_answers_for_all_labels_of_a_family(label, prefix):
+    assert launchd.family(label) == prefix

@@ -9,7 +9,9 @@ from tests.operations.answers import printed
 from tests.operations.fleet_of_fakes import Fleet, applied
 
 PATH = "/opt/example/token"
-WANTED = {"content": HiddenValue("sesame"), "owner": "_example", "group": "_example"}
+OTHER = "/opt/example/key"
+CONTENTS = {PATH: HiddenValue("sesame")}
+OWNED = {"owner": "_example", "group": "_example"}
 DIGEST = hashlib.sha256(b"sesame\n").hexdigest()
 
 
@@ -18,7 +20,7 @@ def world(*lines: str):
 
 
 def test_the_content_goes_by_standard_input_and_into_place_whole():
-    machine, _ = applied(secrets.secret, world(), PATH, **WANTED)
+    machine, _ = applied(secrets.secrets, world(), CONTENTS, **OWNED)
 
     assert machine.given == ["sesame\n"]
     assert machine.done[0].index("umask 077") < machine.done[0].index("cat >") < machine.done[0].index("mv -f")
@@ -26,7 +28,7 @@ def test_the_content_goes_by_standard_input_and_into_place_whole():
 
 def test_the_content_is_nowhere_else():
     fleet = Fleet({"mac-1": world()})
-    fleet.prepare(secrets.secret, PATH, **WANTED)
+    fleet.prepare(secrets.secrets, CONTENTS, **OWNED)
     fleet.execute()
     operations = [repr(meta.__dict__) for meta in fleet.state.op_meta.values()]
 
@@ -35,7 +37,7 @@ def test_the_content_is_nowhere_else():
 
 def test_a_secret_in_place_is_left_alone():
     machine, reason = applied(
-        secrets.secret, world(f"path {PATH}", "file _example _example 600", f"{DIGEST}  -"), PATH, **WANTED
+        secrets.secrets, world(f"path {PATH}", "file _example _example 600", f"{DIGEST}  -"), CONTENTS, **OWNED
     )
 
     assert (machine.done, reason) == ([], f"{PATH} is up to date")
@@ -45,14 +47,21 @@ def test_a_secret_in_place_is_left_alone():
     "entry", ["file _example _example 644", "file root wheel 600", "link root wheel 755"], ids=["mode", "owner", "kind"]
 )
 def test_a_secret_that_others_could_read_or_change_is_written_again(entry):
-    machine, _ = applied(secrets.secret, world(f"path {PATH}", entry, f"{DIGEST}  -"), PATH, **WANTED)
+    machine, _ = applied(secrets.secrets, world(f"path {PATH}", entry, f"{DIGEST}  -"), CONTENTS, **OWNED)
 
     assert len(machine.done) == 1
+
+
+def test_of_several_only_the_wrong_one_is_written():
+    right = (f"path {PATH}", "file _example _example 600", f"{DIGEST}  -")
+    machine, _ = applied(secrets.secrets, world(*right), CONTENTS | {OTHER: HiddenValue("open")}, **OWNED)
+
+    assert machine.given == ["open\n"]
 
 
 @pytest.mark.parametrize("content", ["sesame", HiddenValue("")], ids=["bare text", "nothing"])
 def test_text_that_pyinfra_would_print_is_refused(content):
     with pytest.raises(OperationValueError, match="not text in a HiddenValue") as refused:
-        applied(secrets.secret, world(), PATH, **WANTED | {"content": content})
+        applied(secrets.secrets, world(), {PATH: content}, **OWNED)
 
     assert "sesame" not in str(refused.value)

@@ -13,9 +13,9 @@ from typing import Any
 
 import httpx
 
-from serving.agent.api import AgentState, RankReport
-from serving.agent.boot import boot_session
 from serving.agent.status import LocalAgent, wait
+from serving.api import AgentState, RankReport
+from serving.boot import boot_session
 from serving.configuration import AgentConfiguration, Member, ReplicaConfiguration
 from serving.declared import Golden
 from serving.links.report import CableEnd, CableReport

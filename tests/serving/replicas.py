@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from serving.agent.api import AgentState, RankReport, agreement
+from serving.api import AgentState, RankReport, agreement
 from serving.configuration import Manifest, Member, ReplicaConfiguration
 from serving.declared import Golden
 from serving.rank.status import Phase, RankStatus

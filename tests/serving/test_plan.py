@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +16,8 @@ FINGERPRINTS = {"cluster_token": "aa", "gateway_key": "bb"}
 
 
 def plan(software: str = "software-2222", manifests: dict[str, Manifest] = MANIFESTS, **changes: object) -> Plan:
-    packages = {"node": "node-1", "gateway": "gateway-1", "software": software}
+    names = {"node": "node-1", "gateway": "gateway-1", "software": software}
+    packages = {kind: SimpleNamespace(name=name) for kind, name in names.items()}
     return Plan(declared(**changes), all_well(), manifests, packages, FINGERPRINTS)
 
 
@@ -82,8 +84,9 @@ def test_other_weights_lie_in_another_directory():
 
 def test_only_the_door_has_the_gateway_and_its_key():
     assert [plan().environments(m) for m in ("m1", "m2")] == [["node", "gateway"], ["node"]]
-    assert layout.KEY in plan().secrets("m1")
-    assert layout.KEY not in plan().secrets("m2")
+    keys = {"cluster_token": "c", "gateway_key": "g"}
+    assert plan().secrets("m1", keys) == {layout.TOKEN: "c", layout.KEY: "g"}
+    assert plan().secrets("m2", keys) == {layout.TOKEN: "c"}
     assert daemons.GATEWAY not in plan().labels("m2")
 
 

@@ -3,7 +3,7 @@ import pytest
 from serving.seen import Problem, Seen
 from serving.verdict import Finding, findings
 from tests.serving.declarations import declared
-from tests.serving.labs import all_well, changed, domain, port, with_ports
+from tests.serving.labs import all_well, changed, domain, idle, port, with_interface, with_ports
 
 
 def verdict(cluster=None, **unwell: Seen) -> list[Finding]:
@@ -72,15 +72,16 @@ def test_a_wedged_driver_is_told():
     assert [(f.machine, f.seen) for f in told] == [("m4", "ibv_devinfo did not answer within 10 s")]
 
 
-def test_a_missing_cable_is_told_at_both_ends():
+def test_a_missing_cable_is_told_once_on_the_machine_the_link_names_first():
     without = [
-        with_ports(well(n), *(p for p in well(n).ports if p.domain_uuid != domain(n, o)))
+        with_ports(well(n), *(idle(p) if p.domain_uuid == domain(n, o) else p for p in well(n).ports))
         for n, o in (("m1", "m2"), ("m2", "m1"))
     ]
 
     told = verdict(m1=without[0], m2=without[1])
 
-    assert [(f.machine, f.check) for f in told] == [("m1", "cable to m2"), ("m2", "cable to m1")]
+    assert [(f.machine, f.check, f.by_hand) for f in told] == [("m1", "cable to m2", "cables")]
+    assert "replica 'a' needs it for its ring" in told[0].needed
 
 
 def test_a_slow_cable_is_told_with_its_receptacle():
@@ -111,10 +112,12 @@ def test_an_m4_mini_is_refused_for_its_thunderbolt_4():
 
 def test_a_chip_nobody_knows_must_prove_itself_by_a_port():
     unknown = changed(well("m2"), "mac", chip="Apple M9")
-    slow_ports = tuple(p.model_copy(update={"speed": "Up to 40 Gb/s"}) for p in unknown.ports)
+    slow = [p.model_copy(update={"speed": "40 Gb/s"}) for p in unknown.ports]
+    free = idle(port("m2", "nobody", 6)).model_copy(update={"speed": "Up to 40 Gb/s"})
 
     assert verdict(m2=unknown) == []
-    assert any("M9" in f.seen for f in verdict(m2=with_ports(unknown, *slow_ports)))
+    assert [(f.machine, f.check) for f in verdict(m2=with_ports(unknown, *slow, free))] == [("m2", "Thunderbolt")]
+    assert all(f.check.startswith("cable") for f in verdict(m2=with_ports(unknown, *slow)))
 
 
 def test_mixed_builds_in_one_replica_are_refused_on_the_older_machine():
@@ -129,7 +132,7 @@ def test_other_memory_than_declared_is_told():
     assert [(f.machine, f.check, f.seen) for f in verdict(cluster)] == [("m1", "memory", "512 GB")]
 
 
-@pytest.mark.parametrize("subject", ["mac", "ports", "rdma"])
+@pytest.mark.parametrize("subject", ["mac", "ports", "rdma", "network", "settings", "packet_filter", "resources"])
 def test_what_could_not_be_read_is_never_good(subject):
     told = verdict(m3=well("m3").model_copy(update={subject: Problem(problem="cannot tell: it printed nothing")}))
 
@@ -139,9 +142,65 @@ def test_what_could_not_be_read_is_never_good(subject):
 def test_a_machine_without_links_needs_neither_cables_nor_rdma():
     alone = {"name": "c", "machines": ["m1"], "weights": "w"}
     cluster = declared(replicas=[alone], links=[], machines=[{"name": "m1", "address": "10.0.0.1"}])
-    bare = changed(well("m1"), "rdma", status="disabled", devices=(), ports={})
+    mute = Problem(problem="cannot tell")
+    bare = well("m1").model_copy(update={"ports": mute, "rdma": mute, "network": mute})
 
     assert findings(cluster, {"m1": bare}) == []
+
+
+def test_what_nothing_is_declared_of_need_not_be_readable():
+    mute = Problem(problem="cannot tell")
+    cluster = declared(thunderbolt__rdma=None, headless=None, packet_filter=None)
+
+    assert (
+        verdict(cluster, m2=well("m2").model_copy(update=dict.fromkeys(("rdma", "settings", "packet_filter"), mute)))
+        == []
+    )
+
+
+def test_a_machine_that_does_not_answer_at_all_says_so_once():
+    mute = Problem(problem="no answer within 60 s")
+    silent = dict.fromkeys(("mac", "ports", "rdma", "network", "settings", "packet_filter", "resources"), mute)
+
+    told = verdict(m2=well("m2").model_copy(update=silent))
+
+    assert [(f.machine, f.check, f.seen) for f in told] == [("m2", "connection", "no answer within 60 s")]
+
+
+def test_before_the_first_deploy_a_lab_has_drift_and_no_error():
+    raw = {
+        name: changed(changed(seen, "network", bridge=("en4", "en5", "en6")), "packet_filter", enabled=False, rules=())
+        for name, seen in all_well().items()
+    }
+
+    assert {f.severity for f in findings(declared(), raw)} == {"drift"}
+
+
+def test_only_reads_that_macos_forbids_ask_for_full_disk_access():
+    forbidden = well("m1").model_copy(update={"settings": Problem(problem="cannot tell: Operation not permitted")})
+
+    assert [(f.by_hand, "full disk access" in f.remedy) for f in verdict(m1=forbidden)] == [("settings", True)]
+
+
+def test_an_address_of_the_cables_network_elsewhere_is_an_error():
+    taken = with_interface(well("m2"), "en9", ipv4=("10.213.0.99/24",))
+
+    assert [(f.check, f.severity) for f in verdict(m2=taken)] == [("addresses of en9", "error")]
+
+
+def test_weights_are_judged_only_when_their_size_is_known():
+    cluster = declared()
+    sizes = {"w": 900 * 2**30}
+
+    assert findings(cluster, all_well()) == []
+    assert {f.check for f in findings(cluster, all_well(), sizes)} == {"memory for the weights"}
+
+
+def test_the_largest_wired_limit_is_named_with_the_refusal():
+    told = verdict(declared(machines__0__wired_limit_mb=500_000))
+
+    assert [(f.check, f.severity) for f in told] == [("wired limit", "error"), ("wired limit", "drift")]
+    assert "at most 491520 MB" in told[0].needed
 
 
 def test_a_system_python_that_is_too_old_is_refused():

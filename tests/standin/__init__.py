@@ -13,5 +13,5 @@ What runs, for each Mac:
 `rack.json` is the hardware's truth (`mac.Rack`), shared by all and outside every Mac; `faults` changes it. What macOS
 remembers is on the Mac's own disk. The layers: `lab` for tests and inventories, `assembly` and `wires` for bringing up
 and down, `power`, `firmware`, `disk` and `layer` for one Mac, `darwin`, `sshd`, `sftp`, `command_server`, `launchd`
-and `commands` inside it.
+and `commands` inside it; `packet_filter` and `netfilter` are its pf, `reply_cache` is for benchmarks only.
 """

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import fields
 
+from tests.standin.fault import is_in
 from tests.standin.faults import FAULTS
 from tests.standin.lab import Lab
 from tests.standin.rack import default_rack
@@ -86,7 +87,13 @@ def _differences(lab: Lab, name: str) -> Iterable[str]:
     for field in fields(now):
         if getattr(now, field.name) != getattr(then, field.name):
             yield f"{field.name} {getattr(now, field.name)}"
-    for cable, was in zip(rack.cables, healthy.cables, strict=True):
+    yield from (fault for fault, entry in FAULTS.items() if is_in(lab, name, entry))
+    yield from (
+        f"cable {dict(cable.ends)[name]} too many"
+        for cable in rack.cables[len(healthy.cables) :]
+        if name in dict(cable.ends)
+    )
+    for cable, was in zip(rack.cables, healthy.cables, strict=False):  # a fault may have added one
         if cable != was and name in dict(cable.ends):
             yield f"cable {dict(cable.ends)[name]} " + (f"{cable.speed_gbps} Gb/s" if cable.present else "out")
 

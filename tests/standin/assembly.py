@@ -8,6 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import asyncssh
@@ -17,18 +19,26 @@ from tests.standin.power import POWER_BUTTON
 from tests.standin.rack import write_rack
 from tests.standin.state import State
 from tests.standin.unavailable import LabUnavailable, refuse_unfit_machine
-from tests.standin.wires import lay_wires, remove_wires
+from tests.standin.wires import lay_wires, remove_wires, whose_bridge
 
+ANOTHER_LAB_SECONDS = 900.0
 _HARDWARE = "tests.standin.power"
 _CHECKOUT = Path(__file__).parents[2]
 
 
-def assemble(state: State, rack: Rack) -> None:
-    """Build the rack and press every power button; the Macs boot on their own. Call it with the state locked."""
+def assemble(state: State, rack: Rack, *, cached: bool = False, wait_seconds: float = ANOTHER_LAB_SECONDS) -> None:
+    """Build the rack and press every power button; the Macs boot on their own. Call it with the state locked.
+
+    `cached` is for benchmarks: the Macs keep the replies of commands that only read, as `reply_cache` says. So long
+    (`wait_seconds`) it waits for a lab in another directory that has the same bridge.
+    """
     refuse_unfit_machine()
+    _wait_for_another_lab(state, wait_seconds)
     disassemble(state)
     try:
         _write_files(state, rack)
+        if cached:
+            state.cached_marker.touch()
         starting = {name: _start_hardware(state, name) for name in rack.machines}
         hardware = {name: _ready(state, name, process) for name, process in starting.items()}
         lay_wires(state, rack, hardware)
@@ -44,8 +54,27 @@ def disassemble(state: State) -> None:
     """End every process of the lab and remove its network and files; nothing there is fine too."""
     for pid in reversed(hardware_processes(state)):  # children first, so that their parents can still collect them
         _kill(pid)
-    remove_wires(state)
+    if not _is_anothers(state):
+        remove_wires(state)
     shutil.rmtree(state.directory, ignore_errors=True)
+
+
+def _is_anothers(state: State) -> bool:
+    """Whether the bridge belongs to a lab in another directory, which runs."""
+    owner = whose_bridge(state)
+    return owner is not None and owner != state.directory and bool(hardware_processes(replace(state, directory=owner)))
+
+
+def _wait_for_another_lab(state: State, seconds: float) -> None:
+    """Two runs of the tests use the same addresses: the later one waits for the earlier, and breaks nothing."""
+    end = time.monotonic() + seconds
+    while _is_anothers(state):
+        if time.monotonic() > end:
+            raise LabUnavailable(
+                f"cannot lay {state.bridge}: the lab in {whose_bridge(state)} has had it for "
+                f"{seconds:.0f} seconds. Take that one down, then try again."
+            )
+        time.sleep(0.5)
 
 
 def hardware_processes(state: State) -> list[int]:

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.standin.mac import Call, Command, Mac, Reply
+from tests.standin.reply_cache import ReplyCache
 
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 
@@ -23,8 +24,9 @@ _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 class CommandServer:
     """Answers calls until it is closed; a Mac's commands run one after another, where they wait nobody else does."""
 
-    def __init__(self, mac: Mac, commands: Mapping[str, Command], path: Path) -> None:
+    def __init__(self, mac: Mac, commands: Mapping[str, Command], path: Path, cache: ReplyCache | None = None) -> None:
         self._mac = mac
+        self._cache = cache
         self._commands = commands
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(path))
@@ -55,6 +57,8 @@ class CommandServer:
                 reply = self._commands[path](self._mac, call)
                 if inspect.isawaitable(reply):
                     reply = await reply
+            if self._cache is not None:
+                self._cache.note(path, call, reply)
             await _send(connection, reply)
 
 

@@ -14,7 +14,7 @@ import uuid
 from functools import partial
 from pathlib import Path
 
-from tests.standin import sshd
+from tests.standin import reply_cache, sshd
 from tests.standin.command_server import CommandServer
 from tests.standin.commands import COMMANDS
 from tests.standin.commands.directory import write_passwd
@@ -22,7 +22,8 @@ from tests.standin.kernel_network import KernelNetwork
 from tests.standin.launchd import Launchd
 from tests.standin.links import Links
 from tests.standin.mac import INSIDE, Boot, Ending, Mac, Memory
-from tests.standin.rack import read_rack
+from tests.standin.rack import read_powered_rack, read_rack
+from tests.standin.reply_cache import ReplyCache
 
 SHUTDOWN_SECONDS = 5.0  # what jobs get to end in before the power goes
 
@@ -33,10 +34,11 @@ async def run(name: str, rack_directory: int, receptacles: Links) -> int:
     write_passwd(memory, Path("/private/etc"))
     ending: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     launchd = Launchd(memory)
-    rack = partial(read_rack, "rack.json", rack_directory)
-    network = KernelNetwork(name, rack, receptacles)
+    network = KernelNetwork(name, partial(read_rack, "rack.json", rack_directory), receptacles)
+    rack = partial(read_powered_rack, "rack.json", rack_directory)
     mac = Mac(name, rack, memory, network, boot_now(), launchd, lambda how: _end(ending, how))
-    server = CommandServer(mac, COMMANDS, INSIDE / "run" / "darwin.sock")
+    cache = ReplyCache() if reply_cache.DIRECTORY.is_dir() else None
+    server = CommandServer(mac, COMMANDS, INSIDE / "run" / "darwin.sock", cache)
     serving = asyncio.create_task(server.serve())
     await launchd.start()
     async with await sshd.listen():

@@ -16,6 +16,7 @@ from pathlib import Path
 from tests.standin import kernel
 from tests.standin.layer import build_layer, interpreter
 from tests.standin.mac import INSIDE, Machine
+from tests.standin.reply_cache import DIRECTORY
 
 DISK_SIZE = "6g"
 ADMIN_UID, STAFF, ADMIN_GROUP = 501, 20, 80
@@ -38,6 +39,7 @@ _FOLDERS: dict[str, tuple[int, int, int]] = {
     "private": (0, 0, 0o755),
     "private/etc": (0, 0, 0o755),
     "private/etc/newsyslog.d": (0, 0, 0o755),
+    "private/etc/pf.anchors": (0, 0, 0o755),
     "private/etc/pam.d": (0, 0, 0o755),
     "private/etc/ssh": (0, 0, 0o755),
     "private/etc/sudoers.d": (0, 0, 0o755),
@@ -58,6 +60,12 @@ _PURGED_AT_BOOT = ("private/tmp", "private/var/run")
 _ETC = {
     "hosts": "127.0.0.1\tlocalhost\n255.255.255.255\tbroadcasthost\n::1             localhost\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+    "pf.anchors/com.apple": 'anchor "200.AirDrop/*"\nanchor "250.ApplicationFirewall/*"\n',
+    "pf.conf": (
+        'scrub-anchor "com.apple/*"\nnat-anchor "com.apple/*"\nrdr-anchor "com.apple/*"\n'
+        'dummynet-anchor "com.apple/*"\nanchor "com.apple/*"\n'
+        'load anchor "com.apple" from "/etc/pf.anchors/com.apple"\n'
+    ),
     "pam.d/su": (
         "auth sufficient pam_rootok.so\nauth sufficient pam_wheel.so trust use_uid group=admin\n"
         "auth required pam_deny.so\naccount required pam_permit.so\nsession required pam_permit.so\n"
@@ -96,7 +104,7 @@ def _keys(disk: Path, authorized_key: str, host_key: Path) -> None:
     inside.chmod(0o600)
 
 
-def enter_system(stage: Path, machine: Machine) -> None:
+def enter_system(stage: Path, machine: Machine, *, cached: bool = False) -> None:
     """Assemble the Mac's root from its disk and the Linux machine's /usr, and make it this process's root."""
     disk, boot = stage / "disk", stage / "boot"
     boot.mkdir(exist_ok=True)
@@ -105,9 +113,11 @@ def enter_system(stage: Path, machine: Machine) -> None:
     root.mkdir()
     layer.mkdir()
     kernel.bind(root, root)
-    build_layer(layer, machine)
+    build_layer(layer, machine, cached=cached)
     _system_folders(root, layer)
     _machinery(root, disk)
+    if cached:
+        (root / DIRECTORY.relative_to("/")).mkdir()
     _writable_folders(root, disk)
     _devices(root / "dev")
     kernel.mount("none", root, flags=kernel.BIND | kernel.REMOUNT | kernel.READ_ONLY)
@@ -138,7 +148,7 @@ def _machinery(root: Path, disk: Path) -> None:
         _show(source, inside / name, read_only=True)
     _show(disk / "memory", inside / "memory")
     (inside / "run").mkdir()
-    kernel.mount("run", inside / "run", "tmpfs", options="size=1m,mode=755")
+    kernel.mount("run", inside / "run", "tmpfs", options="size=8m,mode=755")
     base = Path(sys.base_prefix)
     if base != Path("/usr"):
         _show(base, root / base.relative_to("/"), read_only=True)

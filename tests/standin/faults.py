@@ -4,97 +4,30 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.standin import kernel
-from tests.standin.kernel_network import connect
-from tests.standin.links import Links
-from tests.standin.mac import Cable
-from tests.standin.rack import GIB, with_cable, with_machine
+from tests.standin import faults_cables, faults_files, faults_network, faults_settings
+from tests.standin.fault import Fault, change, hardware, restore
+from tests.standin.rack import GIB
 
 if TYPE_CHECKING:
     from tests.standin.lab import Lab
-
-Switch = Callable[["Lab", str], None]
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A fault of one Mac: what it is, in a line, how it is put in and how it is mended."""
-
-    summary: str
-    put: Switch
-    mend: Switch
-
-
-def _hardware(line: str, **fields: Any) -> Fault:
-    """Another Mac, or another setting, from the next command on."""
-    return Fault(line, lambda lab, name: _change(lab, name, fields), lambda lab, name: _restore(lab, name, fields))
 
 
 def _macos(line: str, **fields: Any) -> Fault:
     """Another macOS, which takes a restart, as on a Mac."""
 
     def put(lab: Lab, name: str) -> None:
-        _change(lab, name, fields)
+        change(lab, name, fields)
         lab.reboot(name)
 
     def mend(lab: Lab, name: str) -> None:
-        _restore(lab, name, fields)
+        restore(lab, name, fields)
         lab.reboot(name)
 
     return Fault(line, put, mend)
-
-
-def _cable(line: str, **fields: Any) -> Fault:
-    """Something about the first cable of a Mac, for the Macs at both its ends."""
-
-    def put(lab: Lab, name: str) -> None:
-        _exchange_cable(lab, name, fields)
-
-    def mend(lab: Lab, name: str) -> None:
-        healthy = _first_cable(lab.files.healthy().cables, name)
-        _exchange_cable(lab, name, {field: getattr(healthy, field) for field in fields})
-
-    return Fault(line, put, mend)
-
-
-def _change(lab: Lab, name: str, fields: dict[str, Any]) -> None:
-    with lab.files.locked():
-        rack = lab.rack()
-        lab.files.write_rack(with_machine(rack, replace(rack.machines[name], **fields)))
-
-
-def _restore(lab: Lab, name: str, fields: dict[str, Any]) -> None:
-    healthy = lab.files.healthy().machines[name]
-    _change(lab, name, {field: getattr(healthy, field) for field in fields})
-
-
-def _first_cable(cables: tuple[Cable, ...], name: str) -> Cable:
-    return next(cable for cable in cables if name in dict(cable.ends))
-
-
-def _exchange_cable(lab: Lab, name: str, fields: dict[str, Any]) -> None:
-    with lab.files.locked():
-        rack = lab.rack()
-        old = _first_cable(rack.cables, name)
-        lab.files.write_rack(with_cable(rack, old, replace(old, **fields)))
-        for machine, receptacle in old.ends:
-            if lab.is_on(machine):
-                _reconnect(lab, machine, receptacle)
-
-
-def _reconnect(lab: Lab, machine: str, receptacle: int) -> None:
-    with kernel.inside_network(lab.hardware(machine)):
-        receptacles = Links()
-    with kernel.inside_network(lab.pid1(machine)):
-        inside = Links()
-    connect(receptacles, inside, lab.rack(), machine, receptacle)
-    receptacles.close()
-    inside.close()
 
 
 def _freeze(lab: Lab, name: str) -> None:
@@ -128,10 +61,8 @@ def _signal(pid: int, number: signal.Signals) -> None:
         return
 
 
-FAULTS: dict[str, Fault] = {
-    "cable-40": _cable("the first cable negotiates 40 Gb/s", speed_gbps=40),
-    "cable-missing": _cable("the first cable is pulled", present=False),
-    "chip-m4-mini": _hardware(
+_WHOLE: dict[str, Fault] = {
+    "chip-m4-mini": hardware(
         "a Mac mini with M4 and Thunderbolt 4",
         title="Mac mini",
         model="Mac16,10",
@@ -144,6 +75,10 @@ FAULTS: dict[str, Fault] = {
     "power-off": Fault(
         "the plug is pulled", lambda lab, name: lab.pull_plug(name), lambda lab, name: lab.press_power_button(name)
     ),
-    "rdma-off": _hardware("RDMA was never switched on in Recovery", rdma=False),
+    "rdma-off": hardware("RDMA was never switched on in Recovery", rdma=False),
     "reboot": Fault("macOS restarts", lambda lab, name: lab.reboot(name), lambda lab, name: lab.wait_until_on(name)),
 }
+_SUBJECTS = (faults_cables, faults_files, faults_network, faults_settings)
+FAULTS: dict[str, Fault] = dict(
+    sorted((_WHOLE | {k: v for subject in _SUBJECTS for k, v in subject.FAULTS.items()}).items())
+)

@@ -98,7 +98,7 @@ def _first_process(state: State, machine: Machine, receptacles: Links) -> int:
     kernel.die_with_parent()
     kernel.unshare(kernel.NEW_MOUNTS)
     rack_directory = os.open(state.directory, os.O_RDONLY | os.O_DIRECTORY)
-    enter_system(state.stage, machine)
+    enter_system(state.stage, machine, cached=state.cached_marker.exists())
     mount_processes()
     darwin = fork(lambda: _become_darwin(machine.name, rack_directory, receptacles))
     while True:

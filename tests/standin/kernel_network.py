@@ -9,11 +9,13 @@ the receptacles down and leaves the interfaces, with their addresses, as they ar
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from tests.standin.addresses import Addresses
 from tests.standin.links import Links
 from tests.standin.mac import Rack
+from tests.standin.netfilter import PacketFilter
+from tests.standin.packet_filter import FilterRule
 
 ETHERNET = "en0"
 SETTLING_SECONDS = 3.0  # from `ifconfig en4 up` to `status: active`
@@ -40,6 +42,7 @@ class KernelNetwork:
         self._receptacles = receptacles
         self._inside = Links()
         self._addresses = Addresses()
+        self._filter = PacketFilter()
         self._settling: dict[int, asyncio.TimerHandle] = {}
 
     def raise_port(self, interface: str) -> None:
@@ -81,6 +84,14 @@ class KernelNetwork:
     def mac_address(self, interface: str) -> str:
         """The hardware address, lower case with colons."""
         return self._inside.mac_address(interface)
+
+    def enforce_filter(self, rules: Sequence[FilterRule], tables: Mapping[str, Sequence[str]], generation: int) -> None:
+        """Let these rules decide what comes in."""
+        self._filter.enforce(rules, tables, generation)
+
+    def lift_filter(self) -> None:
+        """Let everything in."""
+        self._filter.lift()
 
     def _receptacle(self, interface: str) -> int | None:
         ports = self._read_rack().machines[self._name].ports

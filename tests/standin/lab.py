@@ -156,6 +156,8 @@ class Lab:
             os.kill(self.hardware(name), PLUG_PULLED)
             ended.wait()
         while self.is_on(name):  # until the hardware has taken its own ports down too
+            if not self._hardware_runs(name):
+                raise LabUnavailable(f"cannot cut the power of {name}: its hardware has ended. Take the lab down.")
             time.sleep(0.01)
 
     def press_power_button(self, name: str) -> None:

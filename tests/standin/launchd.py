@@ -32,6 +32,7 @@ class Launchd:
         self._memory = memory
         self._jobs: dict[str, Job] = {}
         self._removals: set[asyncio.Task[None]] = set()
+        self.disabled_at_boot = frozenset(label for label, disabled in self.disabled.items() if disabled)
 
     async def start(self) -> None:
         """Boot: load every plist that is sound and enabled; the rest goes to the log, as on macOS."""

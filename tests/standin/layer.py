@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.standin import reply_cache
 from tests.standin.commands import COMMANDS, available
 from tests.standin.mac import Machine
 
@@ -26,15 +27,17 @@ _HERE = Path(__file__).parent
 _DIRECTORIES = ("/bin", "/sbin", "/usr/bin", "/usr/sbin")
 
 
-def build_layer(layer: Path, machine: Machine) -> None:
-    """Fill an empty directory with the commands of this Mac's macOS."""
+def build_layer(layer: Path, machine: Machine, *, cached: bool = False) -> None:
+    """Fill an empty directory with the commands of this Mac's macOS; `cached` puts `reply_cache` before them."""
     for directory in sorted(_real_directories()):
         (layer / directory.relative_to("/")).mkdir(parents=True, exist_ok=True)
     _hide(layer, [Path(directory, name) for directory in _real_directories() for name in HIDDEN])
     _lead_past_etc(layer)
     for path in COMMANDS:
         if available(path, machine):
-            _install(layer, path, _client(path))
+            _install(layer, f"{reply_cache.CLIENTS}{path}" if cached else path, _client(path))
+            if cached:
+                _install(layer, path, reply_cache.script(path))
         else:
             _hide(layer, [_real(path)])
     _install(layer, "/usr/bin/sudo", (_HERE / "sudo.sh").read_text())

@@ -10,6 +10,7 @@ import fcntl
 import socket
 import struct
 
+_SET_NAME = 0x8923
 _GET_FLAGS, _SET_FLAGS, _GET_HARDWARE_ADDRESS, _GET_INDEX, _ETHTOOL = 0x8913, 0x8914, 0x8927, 0x8933, 0x8946
 _IS_UP = 0x1
 _ETHTOOL_LINK = 0xA
@@ -56,6 +57,10 @@ class Links:
     def index(self, interface: str) -> int:
         """The kernel's number for the interface."""
         return int(struct.unpack_from("i", self._call(_GET_INDEX, interface), 16)[0])
+
+    def rename(self, interface: str, name: str) -> None:
+        """Give an interface that is down another name."""
+        self._call(_SET_NAME, interface, struct.pack("16s", name.encode()))
 
     def _flags(self, interface: str) -> int:
         return int(struct.unpack_from("H", self._call(_GET_FLAGS, interface), 16)[0])

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
+
+from tests.standin.packet_filter import FilterRule
 
 INSIDE = Path("/System/Standin")
 """Where a stand-in keeps its own machinery; nothing of the product ever looks there."""
@@ -34,6 +36,9 @@ class Machine:
     macos: str = "26.3"
     build: str = "25D125"
     rdma: bool = True
+    disk_free_bytes: int = 1_500_000_000_000  # before anything was put on it
+    clock_offset_seconds: int = 0  # how far its clock is ahead
+    language: str = "en"  # or "de"
 
     def domain_uuid(self, receptacle: int) -> str:
         """The Thunderbolt domain of one port: stable, upper case, as system_profiler prints it."""
@@ -44,27 +49,29 @@ class Machine:
 
 @dataclass(frozen=True)
 class Cable:
-    """One Thunderbolt cable: two ends of (machine, receptacle), its negotiated speed, and whether it is in."""
+    """One Thunderbolt cable: two ends of (machine, receptacle), its speed, whether it is in, and by way of a dock."""
 
     ends: tuple[tuple[str, int], tuple[str, int]]
     speed_gbps: int = 80
     present: bool = True
+    dock: bool = False
 
 
 @dataclass(frozen=True)
 class Rack:
-    """All Macs and cables; read afresh from `rack.json` for each command."""
+    """All Macs and cables; read afresh from `rack.json` for each command. `off`: which Macs have no power now."""
 
     machines: dict[str, Machine]
     cables: tuple[Cable, ...]
+    off: frozenset[str] = frozenset()
 
     def across(self, name: str, receptacle: int) -> tuple[Machine, int, Cable] | None:
-        """The machine, its receptacle and the cable at the other side of a port, if a cable is in."""
+        """The machine, its receptacle and the cable at the other side of a port, if one with power is there."""
         for cable in self.cables:
             if not cable.present:
                 continue
             for here, there in (cable.ends, cable.ends[::-1]):
-                if here == (name, receptacle):
+                if here == (name, receptacle) and there[0] not in self.off:
                     return self.machines[there[0]], there[1], cable
         return None
 
@@ -139,6 +146,14 @@ class Network(Protocol):
 
     def mac_address(self, interface: str) -> str:
         """The hardware address, lower case with colons."""
+        ...
+
+    def enforce_filter(self, rules: Sequence[FilterRule], tables: Mapping[str, Sequence[str]], generation: int) -> None:
+        """Let these rules decide what comes in; connections let in under another generation are forgotten."""
+        ...
+
+    def lift_filter(self) -> None:
+        """Let everything in."""
         ...
 
 

@@ -50,7 +50,9 @@ def full_mesh(names: list[str]) -> tuple[Cable, ...]:
 def write_rack(file: Path, rack: Rack) -> None:
     """Replace the file in one step: a reader sees the rack before or after, never between."""
     new = file.with_name(f".{file.name}.new")
-    new.write_text(json.dumps(asdict(rack), indent=1))
+    tree = asdict(rack)
+    del tree["off"]  # seen afresh by whoever asks
+    new.write_text(json.dumps(tree, indent=1))
     os.replace(new, file)
 
 
@@ -60,6 +62,13 @@ def read_rack(file: Path | str, directory: int | None = None) -> Rack:
         tree = json.load(stream)
     machines = {name: _machine(fields) for name, fields in tree["machines"].items()}
     return Rack(machines, tuple(_cable(fields) for fields in tree["cables"]))
+
+
+def read_powered_rack(file: str, directory: int) -> Rack:
+    """The rack as it is now, with the Macs that are off: those without a first process."""
+    rack = read_rack(file, directory)
+    on = {name.removesuffix(".pid1") for name in os.listdir(directory) if name.endswith(".pid1")}
+    return replace(rack, off=frozenset(rack.machines.keys() - on))
 
 
 def _machine(fields: dict[str, Any]) -> Machine:

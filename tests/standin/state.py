@@ -35,6 +35,11 @@ class State:
         return self.directory / "healthy.json"
 
     @property
+    def cached_marker(self) -> Path:
+        """There when the Macs keep replies; see `reply_cache`."""
+        return self.directory / "cached"
+
+    @property
     def key(self) -> Path:
         """The private key that `admin` is reached with on every Mac; its public half has the suffix .pub."""
         return self.directory / "key"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,13 @@ def test_an_address_that_is_taken_is_named_and_nothing_is_left(second: Lab) -> N
     with pytest.raises(LabUnavailable, match=r"lo has the address 127\.0\.0\.1 already"):
         one_mac(taken)
     assert leftovers(taken) == []
+
+
+def test_a_second_lab_on_the_same_bridge_is_refused_and_the_first_goes_on(lab: Lab, tmp_path: Path) -> None:
+    second = replace(lab.files, directory=tmp_path / "lab")
+
+    with pytest.raises(LabUnavailable, match=f"the lab in {lab.state} has had it"):
+        assemble(second, lab.rack(), wait_seconds=0)
+    disassemble(second)
+
+    assert lab.answers("mac-1")

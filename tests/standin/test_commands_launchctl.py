@@ -223,8 +223,8 @@ def test_list_shows_the_system_domain_to_root_only(tmp_path: Path) -> None:
         idle = await launchctl("list")
         pid = (await launchctl("kickstart", "-p", f"system/{PROBE}")).stdout.strip()
 
-        assert idle.stdout == f"PID\tStatus\tLabel\n-\t0\t{PROBE}\n"
-        assert (await launchctl("list")).stdout == f"PID\tStatus\tLabel\n{pid}\t0\t{PROBE}\n"
+        assert idle.stdout == f"PID\tStatus\tLabel\n-\t0\tcom.openssh.sshd\n-\t0\t{PROBE}\n"
+        assert (await launchctl("list")).stdout == f"PID\tStatus\tLabel\n-\t0\tcom.openssh.sshd\n{pid}\t0\t{PROBE}\n"
         assert (await launchctl("list", uid=501)).stdout == "PID\tStatus\tLabel\n"
 
     in_session(tmp_path, story)
@@ -289,7 +289,7 @@ def test_print_system_counts_and_lists(tmp_path: Path) -> None:
         await launchctl("bootstrap", "system", launchctl.plist())
         printed = (await launchctl("print", "system")).stdout
 
-        assert "\tservice count = 1\n\tactive service count = 0\n" in printed
-        assert f"\tservices = {{\n\t\t       0      - \t{PROBE}\n\t}}\n" in printed
+        assert "\tservice count = 2\n\tactive service count = 0\n" in printed
+        assert f"\t\t       0      - \tcom.openssh.sshd\n\t\t       0      - \t{PROBE}\n\t}}\n" in printed
 
     in_session(tmp_path, story)

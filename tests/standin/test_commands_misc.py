@@ -69,11 +69,6 @@ def test_vm_stat_parses_and_lines_up(desk: Desk) -> None:
     assert {len(row) for row in rows} == {len("Pages free:                                  9563156.")}
 
 
-def test_the_packet_filter_is_off_and_asks_for_root(desk: Desk) -> None:
-    assert desk.run("/sbin/pfctl", "-s", "info").code == 1
-    assert desk.sudo("/sbin/pfctl", "-s", "info").stdout.startswith("Status: Disabled ")
-
-
 def test_the_application_firewall_is_switched_by_root(desk: Desk) -> None:
     refused = desk.run(FIREWALL, "--setglobalstate", "on")
     on = desk.sudo(FIREWALL, "--setglobalstate", "on")
@@ -133,7 +128,6 @@ def test_plutil_reads_only_what_its_caller_may(desk: Desk, plist: Path) -> None:
     "argv",
     [
         ("/usr/bin/csrutil", "disable"),
-        ("/sbin/pfctl", "-e"),
         (PLUTIL, "-lint", "relative.plist"),
         (PLUTIL, "-replace", "x"),
         (FIREWALL, "--add", "/x"),

@@ -254,4 +254,39 @@ def test_routes_are_the_connected_ones(desk: Desk) -> None:
 def test_ipconfig_tells_an_address_or_fails_in_silence(desk: Desk) -> None:
     assert desk.run(IPCONFIG, "getifaddr", "en0") == Reply(stdout="10.77.0.11\n")
     assert desk.run(IPCONFIG, "getifaddr", "en3") == Reply(code=1)
-    assert desk.run(IPCONFIG, "set", "en3", "AUTOMATIC-V6").code == 64
+    assert desk.run(IPCONFIG, "set", "en3", "DHCP").code == 64
+
+
+def test_an_ipv6_address_stands_where_it_was_assigned(desk: Desk) -> None:
+    def rows() -> list[str]:
+        return re.findall(r"\tinet6? (\S+) ", desk.run(IFCONFIG, "en3").stdout)
+
+    def give(address: str) -> None:
+        desk.sudo(IFCONFIG, "en3", "inet", f"{address}/30", "alias")
+
+    desk.sudo(IFCONFIG, "bridge0", "deletem", "en3")
+    give("10.9.0.1")
+    refused = desk.run(IPCONFIG, "set", "en3", "AUTOMATIC-V6")
+    desk.sudo(IPCONFIG, "set", "en3", "AUTOMATIC-V6")
+    give("10.9.0.5")
+    after = rows()
+    gids = re.findall(r"GID\[ +(\d)\]:\t\t(\S+)", desk.run("/usr/bin/ibv_devinfo", "-v", "-d", "rdma_en3").stdout)
+    desk.sudo(IPCONFIG, "set", "en3", "NONE-V6")
+
+    assert refused.code == 1
+    assert [after[0], after[2]] == ["10.9.0.1", "10.9.0.5"]
+    assert after[1].startswith("fe80::")
+    assert after[1].endswith("%en3")
+    assert [gid for _, gid in gids[1:]] == ["::ffff:10.9.0.1", after[1].removesuffix("%en3"), "::ffff:10.9.0.5"]
+    assert rows() == ["10.9.0.1", "10.9.0.5"]
+
+
+def test_the_bridge_is_called_by_the_language_of_the_mac(desk: Desk) -> None:
+    desk.change(language="de")
+
+    assert (
+        "Hardware Port: Thunderbolt-Bridge\nDevice: bridge0\n" in desk.run(NETWORKSETUP, "-listallhardwareports").stdout
+    )
+    assert "\nThunderbolt-Bridge\n" in desk.run(NETWORKSETUP, "-listallnetworkservices").stdout
+    assert desk.run(NETWORKSETUP, "-getnetworkserviceenabled", "Thunderbolt Bridge").code == 4
+    assert "Hardware Port: Thunderbolt 2\n" in desk.run(NETWORKSETUP, "-listallhardwareports").stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +132,30 @@ def test_the_text_has_apples_layout_and_never_says_rdma_in_capitals(desk: Desk) 
     assert printed.startswith("Thunderbolt/USB4:\n\n    Thunderbolt/USB4 Bus 5:\n")
     assert expected in printed
     assert "RDMA" not in printed
+
+
+def test_a_mac_behind_a_dock_is_nested_in_the_dock(desk: Desk) -> None:
+    desk.recable(dock=True, speed_gbps=40)
+    bus = cabled(desk)
+    dock = bus["_items"][0]
+
+    assert (dock["mode_key"], dock["receptacle_upstream_ambiguous_tag"]["current_speed_key"]) == ("usb_four", "40 Gb/s")
+    assert not {"domain_uuid_key", "services_title"} & dock.keys()
+    assert dock["_items"][0]["domain_uuid_key"] == desk.rack.machines["mac-2"].domain_uuid(3)
+    assert bus["receptacle_1_tag"]["link_status_key"] == "0x4"
+    assert "        TS4:\n\n" in desk.run(PROFILER, "SPThunderboltDataType").stdout
+    assert "            Mac Studio:\n\n" in desk.run(PROFILER, "SPThunderboltDataType").stdout
+
+
+def test_rdma_does_not_work_through_a_dock(desk: Desk) -> None:
+    desk.recable(dock=True)
+
+    assert "PORT_DOWN" in desk.run("/usr/bin/ibv_devinfo", "-d", "rdma_en3").stdout
+
+
+def test_a_neighbour_without_power_is_no_neighbour(desk: Desk) -> None:
+    desk.rack = replace(desk.rack, off=frozenset({"mac-2"}))
+
+    assert "_items" not in cabled(desk)
+    assert "PORT_DOWN" in desk.run("/usr/bin/ibv_devinfo", "-d", "rdma_en3").stdout
+    assert "status: inactive" in desk.run("/sbin/ifconfig", "en3").stdout

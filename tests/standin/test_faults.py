@@ -42,7 +42,7 @@ def cable(lab: Lab) -> Iterator[None]:
     yield
     for name, (port, address) in ENDS.items():
         lab.call(name, "/sbin/ifconfig", port, "inet", address, "-alias")
-        lab.call(name, "/sbin/ifconfig", port, "down")
+        lab.call(name, "/sbin/ifconfig", "bridge0", "addm", port)
 
 
 def carriers(lab: Lab) -> list[bool]:

@@ -31,6 +31,12 @@ def lay_wires(state: State, rack: Rack, hardware: dict[str, int]) -> None:
             _lay(network, one, hardware, other)
 
 
+def whose_bridge(state: State) -> Path | None:
+    """The directory of the lab that laid the bridge of this name; None when there is none."""
+    note = _note(state)
+    return Path(note.read_text().strip()) if note.exists() else None
+
+
 def remove_wires(state: State) -> None:
     """Take the bridge and the Ethernet cables away; Thunderbolt cables go with the Macs' namespaces."""
     with IPRoute() as network:
@@ -38,6 +44,10 @@ def remove_wires(state: State) -> None:
             name = link.get("IFLA_IFNAME")
             if name == state.bridge or name.startswith(f"{state.bridge}."):
                 _remove(network, link["index"])
+
+
+def _note(state: State) -> Path:
+    return Path("/sys/class/net", state.bridge, "ifalias")
 
 
 def _remove(network: IPRoute, index: int) -> None:
@@ -61,6 +71,7 @@ def _refuse_taken_address(network: IPRoute, state: State) -> None:
 def _lay_bridge(network: IPRoute, state: State) -> int:
     _add(network, "bridge", ifname=state.bridge)
     _without_ipv6(state.bridge)
+    _note(state).write_text(str(state.directory))
     (bridge,) = network.link_lookup(ifname=state.bridge)
     # The Macs make their interfaces of this kind; here a kernel that cannot is told apart from a Mac that fails.
     _add(network, "macvlan", ifname=f"{state.bridge}.try", link=bridge)

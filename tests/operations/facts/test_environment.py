@@ -6,6 +6,7 @@ import pytest
 from pyinfra.api.exceptions import FactProcessError
 
 from operations.facts.environment import RECEIPT, Interpreter, Releases
+from tests.operations.answers import printed
 
 
 def run(command: str) -> list[str]:
@@ -24,6 +25,26 @@ def test_a_path_without_a_python_cannot_be_told():
     output = run(fact.command(path="/nowhere/python3"))
 
     with pytest.raises(FactProcessError, match="cannot tell what Python /nowhere/python3 is"):
+        fact.process(output)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "3", '{"version": 3, "platform": "x", "libc": ["", ""]}'])
+def test_an_interpreter_that_says_something_else_is_not_guessed(text):
+    fact = Interpreter()
+    fact.command(path="/usr/bin/python3")
+
+    with pytest.raises(FactProcessError, match="cannot tell what Python /usr/bin/python3 is"):
+        fact.process(printed(python=text))
+
+
+@pytest.mark.parametrize("receipt", ["not json", "{", '["a"]', "3"])
+def test_a_receipt_that_is_damaged_is_not_taken_for_one_that_is_missing(tmp_path, receipt):
+    (tmp_path / "node-1a2b").mkdir()
+    (tmp_path / "node-1a2b" / RECEIPT).write_text(receipt)
+    fact = Releases()
+    output = run(fact.command(root=str(tmp_path)))
+
+    with pytest.raises(FactProcessError, match=r"cannot tell what .*/node-1a2b is: its receipt reads"):
         fact.process(output)
 
 

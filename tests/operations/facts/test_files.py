@@ -2,6 +2,9 @@ import hashlib
 import os
 import subprocess
 
+import pytest
+from pyinfra.api.exceptions import FactProcessError
+
 from operations.facts.files import Tree
 from tests.operations.answers import printed
 
@@ -43,3 +46,20 @@ def test_bsd_stat_is_understood_as_well():
     )
 
     assert [entry["mode"] for entry in found.values()] == ["755", "1777"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path /opt/x\n",
+        "path /opt/x\npath /opt/y\nfile root wheel 0644\n",
+        "path /opt/x\nstat: /opt/x: Permission denied\n",
+        "path /opt/x\nfile root wheel rw-r--r--\n",
+        "file root wheel 0644\n",
+        "target elsewhere\n",
+        f"{'ab' * 32}  -\n",
+    ],
+)
+def test_a_path_that_is_not_described_is_not_taken_for_one_that_is_not_there(text):
+    with pytest.raises(FactProcessError, match="cannot tell"):
+        Tree().process(printed(tree=text))

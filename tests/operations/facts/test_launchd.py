@@ -55,6 +55,24 @@ def test_what_was_disabled_is_remembered_without_a_plist():
     assert daemons()["dev.example.old"]["disabled"]
 
 
+@pytest.mark.parametrize(
+    ("section", "text"),
+    [
+        ("plists", "shasum: /Library/LaunchDaemons/dev.example.agent.plist: Permission denied\n"),
+        ("jobs", "job dev.example.agent\nsomething else\n"),
+        ("jobs", LOADED.replace("pid = 1219", "pid = many")),
+    ],
+)
+def test_what_launchctl_and_shasum_do_not_print_is_not_guessed(section, text):
+    with pytest.raises(FactProcessError, match=r"cannot tell (how|which)"):
+        daemons(**{section: text})
+
+
+def test_overrides_of_another_shape_are_not_guessed():
+    with pytest.raises(FactProcessError, match="cannot tell which daemons are disabled"):
+        daemons(disabled="uname-26.3.txt")
+
+
 def test_an_ordinary_user_cannot_tell():
     with pytest.raises(FactProcessError, match="needs root"):
         daemons(user="501")

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from pyinfra.api.exceptions import FactProcessError
 
@@ -23,6 +25,7 @@ def test_an_idle_port_has_no_peer():
             "interface": "en2",
             "domain_uuid": "00000008-0000-4000-8000-000000000008",
             "speed": "Up to 120 Gb/s",
+            "status": "receptacle_no_devices_connected",
             "peers": [],
         }
     ]
@@ -56,10 +59,36 @@ def test_a_mac_behind_a_dock_is_one_level_deeper():
     ]
 
 
+def test_a_dock_is_told_as_one_and_its_cable_as_connected():
+    (port,) = ports(capture("thunderbolt-peer-behind-dock.json"))
+
+    assert (port["status"], port["speed"]) == ("receptacle_connected", "40 Gb/s")
+
+
+def test_peers_are_found_at_any_depth():
+    profile = json.loads(capture("thunderbolt-peer-behind-dock.json"))
+    (dock,) = profile["SPThunderboltDataType"][0]["_items"]
+    dock["_items"] = [dict(dock), {"_name": "Disk", "mode_key": "thunderbolt_three"}]
+    (port,) = ports(json.dumps(profile))
+
+    assert [(peer["model"], peer["depth"]) for peer in port["peers"]] == [
+        ("TS5 Plus", 1),
+        ("TS5 Plus", 2),
+        ("Mac16,9", 3),
+        ("Disk", 2),
+    ]
+
+
+def test_another_language_changes_no_key():
+    (port,) = ports(capture("thunderbolt-no-cable.json").replace("Up to 120 Gb/s", "Bis zu 120 Gbit/s"))
+
+    assert (port["status"], port["speed"]) == ("receptacle_no_devices_connected", "Bis zu 120 Gbit/s")
+
+
 def test_a_line_that_apples_tool_logs_beside_its_document_does_no_harm():
     profile = capture("thunderbolt-no-cable.json")
 
-    assert len(ports(f"2026-09-23 system_profiler[812:99] noise\n{profile}")) == 1
+    assert len(ports(f"2026-09-23 system_profiler[812:99] {{noise}}\n{profile}\n2026-09-23 more\n")) == 1
 
 
 def test_a_mac_without_thunderbolt_has_no_ports():
@@ -67,7 +96,22 @@ def test_a_mac_without_thunderbolt_has_no_ports():
 
 
 @pytest.mark.parametrize(
-    "profile", ["", "nothing here", "{}", '{"SPThunderboltDataType": [{"receptacle_1_tag": {"a": 1}}]}']
+    "profile",
+    [
+        *(
+            "",
+            "nothing here",
+            "{}",
+            '{"SPThunderboltDataType": null}',
+            '{"SPThunderboltDataType": [null]}',
+            "[" * 50_000,
+        ),
+        '{"SPThunderboltDataType": [{"receptacle_1_tag": {"a": 1}}]}',
+        capture("thunderbolt-no-cable.json").replace('"1"', "true"),
+        capture("thunderbolt-no-cable.json").replace("receptacle_status_key", "other_key"),
+        capture("thunderbolt-peer-with-rdma.json").replace('"00000003-0000-4000-8000-000000000003"', "3"),
+        capture("thunderbolt-peer-with-rdma.json").replace("protocol_id_key", "protocol"),
+    ],
 )
 def test_a_profile_of_another_shape_is_not_guessed(profile):
     with pytest.raises(FactProcessError, match="cannot tell what is in the Thunderbolt ports"):
@@ -97,6 +141,27 @@ def test_before_26_2_rdma_is_absent():
 
 def test_a_wedged_driver_is_a_problem_not_a_hang():
     assert "did not answer within 10 s" in (rdma(state=("", 142))["problem"] or "")
+
+
+@pytest.mark.parametrize(
+    ("listing", "words"),
+    [
+        (("", 142), "ibv_devices did not answer within 10 s"),
+        (("", 127), "ibv_devices ended with 127"),
+        ("nothing of the kind\n", "ibv_devices ended with 0: nothing of the kind"),
+    ],
+)
+def test_a_list_of_devices_that_cannot_be_read_is_a_problem(listing, words):
+    found = Rdma().process(printed(status="enabled\n", devices=listing, ports=capture("ibv_devinfo-one-active.txt")))
+
+    assert words in (found["problem"] or "")
+
+
+def test_a_device_that_is_listed_but_not_described_is_a_problem():
+    described = capture("ibv_devinfo-one-active.txt").partition("hca_id:\trdma_en5")[0]
+    found = Rdma().process(printed(status="enabled\n", devices=capture("ibv_devices-three.txt"), ports=described))
+
+    assert found["problem"] == "ibv_devinfo does not tell of rdma_en5"
 
 
 def test_an_unknown_word_about_rdma_is_not_guessed():

@@ -27,7 +27,7 @@ files.directories(
     ],
     name="Make directories",
 )
-secrets.secret(f"{ROOT}/secrets/token", name="Write a token", content=HiddenValue("x"), owner="_trial", group="_trial")
+secrets.secrets({f"{ROOT}/secrets/token": HiddenValue("x")}, name="Write a token", owner="_trial", group="_trial")
 weights.snapshot(f"{ROOT}/weights", name="Send weights", source=source, manifest=manifest)
 releases.release(f"{ROOT}/releases/{release}", name="Lay a release", links=links, files=texts)
 launchd.daemon(

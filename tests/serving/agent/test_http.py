@@ -10,8 +10,8 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from serving.agent.api import AgentState
 from serving.agent.http import application
+from serving.api import AgentState
 from serving.conductor.conducting import Conducting
 from serving.endpoint.upstream import Upstream
 from serving.errors import StartRefused

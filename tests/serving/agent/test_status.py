@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from serving.agent.api import AgentState, RankReport, ReplicaState, StateName
 from serving.agent.status import NotReady, wait
+from serving.api import AgentState, RankReport, ReplicaState, StateName
 from serving.errors import AgentUnreachable
 from serving.rank.status import Phase
 from tests.serving.replicas import machine, status

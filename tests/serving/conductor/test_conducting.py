@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.agent.api import AgentState, StateName, agreement
+from serving.api import AgentState, StateName, agreement
 from serving.conductor.conducting import Conducting
 from serving.configuration import ReplicaConfiguration
 from serving.endpoint.upstream import Upstream

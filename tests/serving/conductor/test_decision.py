@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from serving.agent.api import AgentState, agreement
+from serving.api import AgentState, agreement
 from serving.conductor.decision import decide
 from serving.conductor.observation import (
     AskGolden,

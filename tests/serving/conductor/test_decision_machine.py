@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from serving.agent.api import AgentState, RankReport, agreement
+from serving.api import AgentState, RankReport, agreement
 from serving.conductor.decision import ACTIVE, decide
 from serving.conductor.observation import Action, AskGolden, Course, GoldenResult, Join, Limits, Observation, Start
 from serving.rank.status import Phase, RankStatus

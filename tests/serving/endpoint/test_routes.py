@@ -10,7 +10,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.types import Message
 
-from serving.agent.api import ReplicaState, StateName
+from serving.api import ReplicaState, StateName
 from serving.endpoint.routes import Endpoint
 from serving.endpoint.upstream import Upstream
 from tests.serving.replicas import replica

@@ -59,3 +59,10 @@ def test_a_report_of_an_earlier_boot_is_no_report(tmp_path: Path):
     assert read_report(path, "b1") == report(mac_2=ACTIVE)
     assert read_report(path, "b2") is None
     assert read_report(tmp_path / "none.json", "b1") is None
+
+
+def test_what_a_newer_daemon_tells_besides_is_passed_over(tmp_path: Path):
+    path = tmp_path / "report.json"
+    path.write_text(report(mac_2=ACTIVE).model_dump_json()[:-1] + ', "news": 1}')
+
+    assert read_report(path, "b1") == report(mac_2=ACTIVE)

@@ -30,6 +30,8 @@ def defaults(mac: Mac, call: Call) -> Reply:
         return _write(call, domain, path, content, key, rest)
     if rest:
         return unsupported(call)
+    if key not in content and verb == "delete":
+        return _logged(f"\nDomain ({domain}) not found.\nDefaults have not been changed.")
     if key not in content:
         return _logged(f"\nThe domain/default pair of ({domain}, {key}) does not exist")
     if verb == "read":

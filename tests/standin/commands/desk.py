@@ -11,13 +11,14 @@ import errno
 import inspect
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.standin.commands import COMMANDS
 from tests.standin.launchd import Launchd
 from tests.standin.mac import Boot, Cable, Call, Mac, Machine, Memory, Rack, Reply
+from tests.standin.packet_filter import FilterRule
 
 STUDIO = Machine(
     name="mac-1",
@@ -49,6 +50,9 @@ class DeskNetwork:
 
     def __init__(self, interfaces: dict[str, Interface]) -> None:
         self.interfaces = interfaces
+        self.filter: list[FilterRule] | None = None
+        self.filter_tables: dict[str, list[str]] = {}
+        self.filter_generation = 0
 
     def _row(self, interface: str) -> Interface:
         if interface not in self.interfaces:
@@ -86,6 +90,13 @@ class DeskNetwork:
 
     def mac_address(self, interface: str) -> str:
         return self._row(interface).mac
+
+    def enforce_filter(self, rules: Sequence[FilterRule], tables: Mapping[str, Sequence[str]], generation: int) -> None:
+        self.filter_generation = generation
+        self.filter, self.filter_tables = list(rules), {name: list(held) for name, held in tables.items()}
+
+    def lift_filter(self) -> None:
+        self.filter = None
 
 
 class Desk:
@@ -126,6 +137,7 @@ class Desk:
         for name, row in self.network.interfaces.items():
             row.up = name == "en0"
             row.addresses = [held for held in row.addresses if name == "en0"]
+        self.network.filter = None
 
     async def ask(self, *argv: str, uid: int = ADMIN, stdin: bytes = b"") -> Reply:
         """Call a command by its full path."""

@@ -5,7 +5,16 @@ from __future__ import annotations
 import ipaddress
 
 from tests.standin.commands import bridge
-from tests.standin.commands.interfaces import ETHERNET, LOOPBACK, hardware_address, thunderbolt_ports, without_hardware
+from tests.standin.commands.interfaces import (
+    ETHERNET,
+    LOOPBACK,
+    hardware_address,
+    inet6_address,
+    names,
+    thunderbolt_ports,
+    with_inet6,
+    without_hardware,
+)
 from tests.standin.mac import Mac
 
 UP = "8863<UP,BROADCAST,SMART,RUNNING,SIMPLEX,MULTICAST>"
@@ -13,6 +22,7 @@ MEMBER = "8963<UP,BROADCAST,SMART,RUNNING,PROMISC,SIMPLEX,MULTICAST>"
 DOWN = "8822<BROADCAST,SMART,SIMPLEX,MULTICAST>"
 FIRST_BRIDGE_PORT = 9
 """Receptacle 1 is port 10 of the bridge."""
+FIRST_SCOPE = 1
 
 LOOPBACK_TEXT = """\
 lo0: flags=8049<UP,LOOPBACK,RUNNING,MULTICAST> mtu 16384
@@ -77,6 +87,10 @@ def _addresses(mac: Mac, name: str) -> str:
     if name in without_hardware(mac):
         return ""
     held = [ipaddress.IPv4Interface(f"{address}/{prefix}") for address, prefix in mac.network.addresses(name)]
-    return "".join(
+    rows = [
         f"\tinet {one.ip} netmask 0x{int(one.netmask):08x} broadcast {one.network.broadcast_address}\n" for one in held
-    )
+    ]
+    scope = names(mac).index(name) + FIRST_SCOPE
+    # The blank at the end is macOS's.
+    inet6 = f"\tinet6 {inet6_address(mac, name)}%{name} prefixlen 64 secured scopeid 0x{scope:x} \n"
+    return "".join(with_inet6(mac, name, rows, inet6))

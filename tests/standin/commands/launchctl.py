@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.standin.commands import launchctl_print as text
+from tests.standin.commands.apples_jobs import apples_jobs
 from tests.standin.commands.replies import failure, lines, unsupported
 from tests.standin.launchd import Launchd
 from tests.standin.launchd_plist import LaunchdError, UnsupportedKeysError, read_job
@@ -146,15 +147,15 @@ def _signal(word: str) -> int | None:
 def _print(launchd: Launchd, call: Call, arguments: list[str]) -> Reply:
     if len(arguments) != 1:
         return unsupported(call)
+    jobs = apples_jobs(launchd) | launchd.jobs
     if arguments == ["system"]:
-        return Reply(stdout=text.system(launchd.jobs, launchd.disabled))
+        return Reply(stdout=text.system(jobs, launchd.disabled))
     domain, _, rest = arguments[0].partition("/")
     if domain == "gui" and rest:
         return failure(f"Bad request.\nCould not find domain for user gui: {rest.partition('/')[0]}", NO_DOMAIN)
     label = _label(arguments[0])
     if label is None:
         return unsupported(call)
-    jobs = launchd.jobs
     return Reply(stdout=text.service(jobs[label])) if label in jobs else _not_found(label, bad_request=True)
 
 
@@ -164,7 +165,8 @@ def _print_disabled(launchd: Launchd, call: Call, arguments: list[str]) -> Reply
 
 def _list(launchd: Launchd, call: Call, arguments: list[str]) -> Reply:
     """Root sees the system domain; anybody else their own, which has no jobs here."""
-    return unsupported(call) if arguments else Reply(stdout=text.listing(launchd.jobs if call.is_root else {}))
+    jobs = apples_jobs(launchd) | launchd.jobs if call.is_root else {}
+    return unsupported(call) if arguments else Reply(stdout=text.listing(jobs))
 
 
 def _override(disabled: bool) -> Callable[[Launchd, Call, list[str]], Reply]:

@@ -1,8 +1,9 @@
-"""Small reads: system integrity, enrolment, memory, firewalls, the kernel's objects, and the developer-tool stubs."""
+"""Small reads: system integrity, enrolment, memory, application firewall, kernel objects, developer-tool stubs."""
 
 from __future__ import annotations
 
 from tests.standin.commands.boot_state import recall
+from tests.standin.commands.hardware import has_rdma_tools
 from tests.standin.commands.replies import failure, lines, unsupported
 from tests.standin.mac import Call, Command, Mac, Reply
 
@@ -10,6 +11,9 @@ PAGE = 16384
 FREE_PERCENT = 81
 FIREWALL = "application-firewall"
 """Memory subject: whether the application firewall is on."""
+KERNEL_OBJECTS = "kernel-objects"
+"""Kept for a boot: class -> how many there are, where it is not none."""
+RDMA_CLASS = "ThunderboltRDMA"
 STATISTIC_WIDTH = 53
 NO_TOOLS = """\
 xcode-select: note: No developer tools were found, requesting install.
@@ -78,18 +82,6 @@ def vm_stat(mac: Mac, call: Call) -> Reply:
     return lines(f"Mach Virtual Memory Statistics: (page size of {PAGE} bytes)", *rows)
 
 
-def pfctl(_: Mac, call: Call) -> Reply:
-    """`-s info`: the packet filter is off."""
-    if call.argv[1:] != ["-s", "info"]:
-        return unsupported(call)
-    if not call.is_root:
-        return failure("pfctl: /dev/pf: Permission denied", 1)
-    return Reply(
-        stdout="Status: Disabled                              Debug: Urgent\n",
-        stderr="No ALTQ support in kernel\nALTQ related functions disabled\n",
-    )
-
-
 def socketfilterfw(mac: Mac, call: Call) -> Reply:
     """`--getglobalstate`, and `--setglobalstate on|off` as root."""
     match call.argv[1:]:
@@ -112,8 +104,9 @@ def ioclasscount(mac: Mac, call: Call) -> Reply:
     """How many objects of each class the kernel holds; those of RDMA can be set for a boot by a fault."""
     if len(call.argv) == 1:
         return unsupported(call)
-    held = recall(mac, "kernel-objects", {})
-    return lines(*(f"{name} = {held.get(name, 0)}" for name in call.argv[1:]))
+    held = recall(mac, KERNEL_OBJECTS, {})
+    unknown = "<no such class>" if not has_rdma_tools(mac.machine) else 0
+    return lines(*(f"{name} = {held.get(name, unknown if RDMA_CLASS in name else 0)}" for name in call.argv[1:]))
 
 
 COMMANDS: dict[str, Command] = {
@@ -124,7 +117,6 @@ COMMANDS: dict[str, Command] = {
     "/usr/bin/xcode-select": xcode_select,
     "/usr/bin/memory_pressure": memory_pressure,
     "/usr/bin/vm_stat": vm_stat,
-    "/sbin/pfctl": pfctl,
     "/usr/libexec/ApplicationFirewall/socketfilterfw": socketfilterfw,
     "/usr/sbin/ioclasscount": ioclasscount,
 }

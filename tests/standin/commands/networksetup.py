@@ -15,6 +15,7 @@ from tests.standin.mac import Call, Command, Mac, Reply
 
 DISABLED = "network-services-disabled"
 """Memory subject: names of the services that are switched off."""
+BRIDGE_NAMES = {"de": "Thunderbolt-Bridge", "en": "Thunderbolt Bridge"}
 LEGEND = "An asterisk (*) denotes that a network service is disabled."
 NOT_ADMIN = Reply(stdout="** Error: Command requires admin privileges.\n", code=14)
 NO_DATABASE = Reply(stdout="Unable to access the System Configuration database\n", code=1)
@@ -59,8 +60,13 @@ def _about_service(mac: Mac, call: Call, verb: str, service: str, rest: list[str
 
 def _services(mac: Mac) -> dict[str, str]:
     """Service -> device, in service order."""
-    services = {"Ethernet": ETHERNET, "Thunderbolt Bridge": bridge.NAME}
+    services = {"Ethernet": ETHERNET, _bridge_name(mac): bridge.NAME}
     return services if WIFI in thunderbolt_ports(mac) else {**services, "Wi-Fi": WIFI}
+
+
+def _bridge_name(mac: Mac) -> str:
+    """The one name in here that follows the language."""
+    return BRIDGE_NAMES[mac.machine.language]
 
 
 def _off(mac: Mac) -> list[str]:
@@ -68,7 +74,7 @@ def _off(mac: Mac) -> list[str]:
 
 
 def _switch(mac: Mac, call: Call, service: str, *, on: bool) -> Reply:
-    if service != "Thunderbolt Bridge":
+    if service != _bridge_name(mac):
         return unsupported(call)
     if not call.is_root:
         return NOT_ADMIN
@@ -78,7 +84,7 @@ def _switch(mac: Mac, call: Call, service: str, *, on: bool) -> Reply:
 
 def _hardware_ports(mac: Mac) -> str:
     adapter = phantom(mac)
-    ports = {"Ethernet": ETHERNET, f"Ethernet Adapter ({adapter})": adapter, "Thunderbolt Bridge": bridge.NAME}
+    ports = {"Ethernet": ETHERNET, f"Ethernet Adapter ({adapter})": adapter, _bridge_name(mac): bridge.NAME}
     if WIFI not in thunderbolt_ports(mac):
         ports["Wi-Fi"] = WIFI
     ports |= {f"Thunderbolt {receptacle}": port for port, receptacle in thunderbolt_ports(mac).items()}

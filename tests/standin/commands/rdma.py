@@ -8,15 +8,21 @@ interface belongs to the bridge.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+from collections.abc import Awaitable
 
 from tests.standin.commands import bridge
+from tests.standin.commands.boot_state import recall
 from tests.standin.commands.hardware import identifier, speaks_rdma
+from tests.standin.commands.interfaces import inet6_address, with_inet6
 from tests.standin.commands.replies import failure, lines, unsupported
 from tests.standin.mac import Call, Command, Mac, Machine, Reply
 
 EX_NOPERM = 77
 NOT_FOUND = 255
+WEDGED = "rdma-wedged"
+"""Kept for a boot: whether the driver hangs whoever asks it for its devices' state."""
 
 
 def rdma_ctl(mac: Mac, call: Call) -> Reply:
@@ -38,8 +44,17 @@ def ibv_devices(mac: Mac, call: Call) -> Reply:
     return lines(*rows)
 
 
-def ibv_devinfo(mac: Mac, call: Call) -> Reply:
-    """Every device, or the one named with `-d`; limits and addresses with `-v`."""
+def ibv_devinfo(mac: Mac, call: Call) -> Reply | Awaitable[Reply]:
+    """Every device, or the one named with `-d`; limits and addresses with `-v`. Never ends on a wedged driver."""
+    return _never() if recall(mac, WEDGED, False) else _devinfo(mac, call)
+
+
+async def _never() -> Reply:
+    await asyncio.Event().wait()
+    return Reply()
+
+
+def _devinfo(mac: Mac, call: Call) -> Reply:
     arguments = call.argv[1:]
     verbose = "-v" in arguments
     rest = [argument for argument in arguments if argument != "-v"]
@@ -115,13 +130,15 @@ PORT_LIMITS = [
 
 def _state(mac: Mac, receptacle: int) -> str:
     across = mac.read_rack().across(mac.name, receptacle)
-    return "PORT_ACTIVE (4)" if across and speaks_rdma(across[0]) else "PORT_DOWN (1)"
+    is_active = across and speaks_rdma(across[0]) and not across[2].dock
+    return "PORT_ACTIVE (4)" if is_active else "PORT_DOWN (1)"
 
 
 def _gid_rows(mac: Mac, interface: str) -> list[str]:
     gids = [link_local(mac.network.mac_address(interface))]
     if interface not in bridge.members(mac):
-        gids += [f"::ffff:{address}" for address, _ in mac.network.addresses(interface)]
+        assigned = [f"::ffff:{address}" for address, _ in mac.network.addresses(interface)]
+        gids += with_inet6(mac, interface, assigned, inet6_address(mac, interface))
     return [f"\t\t\tGID[{index:3d}]:\t\t{gid}" for index, gid in enumerate(gids)]
 
 

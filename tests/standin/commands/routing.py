@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from tests.standin.commands import bridge
-from tests.standin.commands.interfaces import ETHERNET, LOOPBACK, names, thunderbolt_ports
+from tests.standin.commands.interfaces import ETHERNET, LOOPBACK, assign_inet6, names, thunderbolt_ports
 from tests.standin.commands.replies import failure, lines, unsupported
 from tests.standin.mac import Call, Command, Mac, Reply
 
@@ -34,11 +34,24 @@ def route(mac: Mac, call: Call) -> Reply:
 
 
 def ipconfig(mac: Mac, call: Call) -> Reply:
-    """`getifaddr`: the first address of an interface, or nothing and 1."""
+    """`getifaddr`: the first address of an interface, or nothing and 1; `set PORT AUTOMATIC-V6|NONE-V6` as root."""
+    if call.argv[1:2] == ["set"]:
+        return _set_inet6(mac, call)
     if len(call.argv) != 3 or call.argv[1] != "getifaddr":
         return unsupported(call)
     held = [str(one.ip) for interface, one in _connected(mac) if interface == call.argv[2]]
     return lines(held[0]) if held else Reply(code=1)
+
+
+def _set_inet6(mac: Mac, call: Call) -> Reply:
+    match call.argv[2:]:
+        case [port, "AUTOMATIC-V6" | "NONE-V6" as method] if port in thunderbolt_ports(mac):
+            if not call.is_root:
+                return failure("ipconfig: set: Operation not permitted", 1)
+            assign_inet6(mac, port, wanted=method == "AUTOMATIC-V6")
+            return Reply()
+        case _:
+            return unsupported(call)
 
 
 def _connected(mac: Mac) -> list[tuple[str, ipaddress.IPv4Interface]]:

@@ -11,6 +11,7 @@ from typing import Any
 from tests.standin.commands.hardware import identifier, speaks_rdma
 from tests.standin.mac import Cable, Mac, Machine
 
+DOCK = "TS4"
 RDMA_PROTOCOL = 64087
 FASTEST = {5: "Up to 120 Gb/s", 4: "Up to 40 Gb/s"}
 
@@ -33,7 +34,10 @@ def _bus(machine: Machine, receptacle: int, across: tuple[Machine, int, Cable] |
         "switch_uid_key": f"0x05AC{uid}",
         "vendor_name_key": "Apple Inc.",
     }
-    return {"_items": [_peer(across[0], across[1])], **bus} if across else bus
+    if across is None:
+        return bus
+    peer = _peer(across[0], across[1])
+    return {"_items": [_dock(across[2], peer) if across[2].dock else peer], **bus}
 
 
 def _port(machine: Machine, receptacle: int, across: tuple[Machine, int, Cable] | None) -> dict[str, str]:
@@ -46,10 +50,31 @@ def _port(machine: Machine, receptacle: int, across: tuple[Machine, int, Cable] 
         }
     return {
         "current_speed_key": f"{across[2].speed_gbps} Gb/s",
-        "link_status_key": "0x2",
+        "link_status_key": "0x4" if across[2].dock else "0x2",
         "micro_version_key": "0.0.0",
         "receptacle_id_key": str(receptacle),
         "receptacle_status_key": "receptacle_connected",
+    }
+
+
+def _dock(cable: Cable, peer: dict[str, Any]) -> dict[str, Any]:
+    """A Thunderbolt 4 dock in between: it has no domain and no services, and the Mac behind it is nested in it."""
+    link = {"link_status_key": "0x2", "receptacle_status_key": "receptacle_connected"}
+    idle = {**link, "link_status_key": "0x7", "receptacle_status_key": "receptacle_no_devices_connected"}
+    speed = {"current_speed_key": f"{cable.speed_gbps} Gb/s"}
+    return {
+        "_items": [peer],
+        "_name": DOCK,
+        "device_id_key": "0x8001",
+        "device_name_key": DOCK,
+        "device_revision_key": "0x1",
+        "mode_key": "usb_four",
+        "receptacle_2_tag": {**idle, "current_speed_key": FASTEST[4]},
+        "receptacle_upstream_ambiguous_tag": {**link, **speed, "lc_version_key": "0.61.0"},
+        "switch_uid_key": "0x003AD1E9C2A40800",
+        "switch_version_key": "29.0",
+        "vendor_id_key": "0x3D",
+        "vendor_name_key": "CalDigit, Inc.",
     }
 
 
@@ -104,7 +129,29 @@ def _bus_text(bus: dict[str, Any]) -> str:
         "Port:",
     ]
     own = f"    Thunderbolt/USB4 Bus {number}:\n\n{_indent(6, head)}{_indent(10, port)}\n"
-    return own + "".join(_peer_text(peer) for peer in bus.get("_items", []))
+    return own + "".join(_item_text(item) for item in bus.get("_items", []))
+
+
+def _item_text(item: dict[str, Any]) -> str:
+    return _peer_text(item) if "domain_uuid_key" in item else _dock_text(item)
+
+
+def _dock_text(dock: dict[str, Any]) -> str:
+    upstream = dock["receptacle_upstream_ambiguous_tag"]
+    rows = [
+        f"Vendor Name: {dock['vendor_name_key']}",
+        f"Device Name: {dock['device_name_key']}",
+        "Mode: USB4",
+        f"Device ID: {dock['device_id_key']}",
+        f"Vendor ID: {dock['vendor_id_key']}",
+        f"UID: {dock['switch_uid_key']}",
+        "Port (Upstream):",
+    ]
+    port = ["Status: Device connected", f"Link Status: {upstream['link_status_key']}"]
+    port.append(f"Speed: {upstream['current_speed_key']}")
+    head = f"        {dock['_name']}:\n\n{_indent(10, rows)}{_indent(14, port)}\n"
+    behind = "".join(_peer_text(peer) for peer in dock["_items"])
+    return head + "".join(f"    {line}" if line.strip() else line for line in behind.splitlines(keepends=True))
 
 
 def _peer_text(peer: dict[str, Any]) -> str:

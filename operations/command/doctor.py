@@ -1,0 +1,73 @@
+"""`cidermill doctor`: everything a deploy looks at and everything it would change, told and not touched.
+
+The deploy file itself is rehearsed, so what the doctor calls well is what a deploy would leave alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from operations import fleet
+from operations.command.connecting import Connected, connected, console
+from operations.inventory import machine_name
+from operations.rehearsal import Difference, rehearsal
+from serving import looking, report, seen, verdict
+from serving.layout import ROOT
+from serving.verdict import Finding
+from serving.weights import manifests
+
+DEPLOY_FILE = "deploy.py"
+_SETTINGS = "Set up for headless use"
+"""The operation whose differences the verdict tells in words of its own, each of them."""
+
+
+def examine(inventory: Path, *, as_json: bool) -> int:
+    """Print the findings on a lab, as a report or as JSON; 0 when it is as declared, else 1."""
+    with connected(inventory) as lab, console(quiet=True).status(f"Examining {len(lab.cluster.machines)} Macs"):
+        facts, findings = _findings(lab)
+    looked = seen.lab(facts)
+    if as_json:
+        print(json.dumps(report.document(lab.cluster, looked, findings), indent=2))
+    else:
+        _print(lab, looked, findings)
+    return 1 if any(finding.severity != "note" for finding in findings) else 0
+
+
+def _findings(lab: Connected) -> tuple[fleet.Seen, list[Finding]]:
+    hosts = list(lab.state.inventory)
+    fleet.cannot_reach(lab.unreachable)
+    fleet.rehearse(DEPLOY_FILE, [host for host in hosts if host.connected] or hosts[:1])
+    facts = fleet.looked(lab.state)
+    judged = verdict.findings(lab.cluster, seen.lab(facts), looking.sizes(fleet.once(manifests, lab.cluster)))
+    names = {host.name: machine_name(host) for host in hosts}
+    return facts, [*judged, *_drift(rehearsal().differences, names, judged)]
+
+
+def _drift(differences: Sequence[Difference], names: dict[str, str], judged: Sequence[Finding]) -> Iterator[Finding]:
+    """What the deploy would change and the verdict does not know of."""
+    known = {(finding.machine, finding.check) for finding in judged}
+    bare = {each.host for each in differences if each.check == f"directory {ROOT}" and each.seen == "missing"}
+    for host in sorted(bare):
+        yield Finding(names[host], "Cidermill", "not deployed yet", "a deploy", "Run the deploy.", "drift")
+    for each in differences:
+        machine = names[each.host]
+        if each.host in bare or (machine, each.check) in known or each.operation == _SETTINGS:
+            continue
+        if each.refused:
+            yield Finding(machine, each.operation, each.refused, "a machine it can work on", "See above.", "error")
+        else:
+            remedy = f"The next deploy puts it right ({each.operation[:1].lower()}{each.operation[1:]})."
+            yield Finding(machine, each.check, each.seen, each.needed, remedy, "drift")
+
+
+def _print(lab: Connected, looked: dict[str, seen.Seen], findings: list[Finding]) -> None:
+    out = console()
+    table = Table(*report.COLUMNS, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for row in report.rows(lab.cluster, looked, findings):
+        table.add_row(*row)
+    out.print(table)
+    out.print(report.explained(findings), soft_wrap=True, markup=False)
