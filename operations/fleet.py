@@ -116,7 +116,7 @@ def rehearse(deploy_file: str, hosts: Collection[Host]) -> None:
     code = compile(Path(deploy_file).read_text(), deploy_file, "exec")
 
     def one(host: Host) -> None:
-        with working_on(host), now.of(Path(deploy_file).name):
+        with now.on(), working_on(host), now.of(Path(deploy_file).name):
             try:
                 exec(code, {"__file__": deploy_file})  # noqa: S102 - as pyinfra does with it
             except Refusal:
@@ -124,11 +124,8 @@ def rehearse(deploy_file: str, hosts: Collection[Host]) -> None:
             except PyinfraError as error:
                 now.differs("deploy file", seen="", needed="", refused=str(error))
 
-    now.is_on = True
-    try:
-        together([partial(one, host) for host in hosts])
-    finally:
-        now.is_on, now.is_done = False, True
+    together([partial(one, host) for host in hosts])
+    now.is_done = True
 
 
 def _read_all(state: State, reads: Callable[[str], Reads]) -> Seen:

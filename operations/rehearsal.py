@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Hashable, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -42,8 +43,6 @@ class Difference:
 class Rehearsal:
     """What has been learnt in this run."""
 
-    is_on: bool = False
-    """While the deploy file is being rehearsed."""
     is_done: bool = False
     is_settled: bool = False
     """Whether the rehearsal found nothing to do on any machine."""
@@ -51,6 +50,20 @@ class Rehearsal:
     answers: dict[tuple[Host, Hashable], Any] = field(default_factory=dict[tuple[Host, Hashable], Any])
     """What facts said before the rehearsal; valid because nothing has been changed since."""
     _operations: dict[Host, str] = field(default_factory=dict[Host, str])
+
+    @property
+    def is_on(self) -> bool:
+        """Whether whoever asks is rehearsing; meanwhile the deploy file itself is on its way in other greenlets."""
+        return _here.get()
+
+    @contextmanager
+    def on(self) -> Generator[None, None, None]:
+        """Within it, and in this greenlet alone, operations are rehearsed."""
+        token = _here.set(True)
+        try:
+            yield
+        finally:
+            _here.reset(token)
 
     @contextmanager
     def of(self, operation: str) -> Generator[None, None, None]:
@@ -91,6 +104,7 @@ class _WouldChangeError(Exception):
 
 
 _UNKNOWN = object()
+_here: ContextVar[bool] = ContextVar("rehearsing", default=False)
 _rehearsals: WeakKeyDictionary[State, Rehearsal] = WeakKeyDictionary()
 
 

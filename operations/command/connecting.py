@@ -22,7 +22,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import State, StateStage
 from pyinfra.context import ctx_config, ctx_inventory, ctx_state
-from pyinfra_cli.log import setup_logging  # pyright: ignore[reportMissingTypeStubs] - it has none
+from pyinfra_cli.log import setup_logging  # pyright: ignore - without stubs
 from rich.console import Console
 
 from operations.inventory import machine_name

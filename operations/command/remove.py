@@ -62,14 +62,10 @@ def _steps(cluster: Cluster, *, keep: list[str]) -> list[tuple[Any, dict[str, An
 def _rehearsed(lab: Connected, steps: Sequence[tuple[Any, dict[str, Any]]]) -> list[str]:
     """Why some operation would refuse on some machine."""
     now = rehearsal()
-    now.is_on = True
-    try:
-        for host in lab.state.inventory:
-            with working_on(host):
-                for operation, arguments in steps:
-                    operation(**arguments)
-    finally:
-        now.is_on = False
+    for host in lab.state.inventory:
+        with now.on(), working_on(host):
+            for operation, arguments in steps:
+                operation(**arguments)
     return [f"{each.host}: {each.refused}" for each in now.differences if each.refused]
 
 

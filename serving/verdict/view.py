@@ -66,6 +66,11 @@ class View:
         """A machine's interfaces, if they could be read."""
         return _read(self.seen[name].network)
 
+    def bridge(self, name: str) -> tuple[str, ...]:
+        """The members of a machine's Thunderbolt bridge, as far as they could be read."""
+        network = self.network(name)
+        return (network.bridge if network else None) or ()
+
     def resources(self, name: str) -> Resources | None:
         """What a machine has left, if that could be read."""
         return _read(self.seen[name].resources)
