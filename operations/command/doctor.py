@@ -15,8 +15,8 @@ from operations import fleet
 from operations.command.connecting import Connected, connected, console
 from operations.inventory import machine_name
 from operations.rehearsal import Difference, rehearsal
-from serving import looking, report, seen, verdict
-from serving.layout import ROOT
+from serving import daemons, layout, looking, report, seen, verdict
+from serving.cluster import Cluster
 from serving.verdict import Finding
 from serving.weights import manifests
 
@@ -44,13 +44,30 @@ def _findings(lab: Connected) -> tuple[fleet.Seen, list[Finding]]:
     facts = fleet.looked(lab.state)
     judged = verdict.findings(lab.cluster, seen.lab(facts), looking.sizes(fleet.once(manifests, lab.cluster)))
     names = {host.name: machine_name(host) for host in hosts}
-    return facts, [*judged, *_drift(rehearsal().differences, names, judged)]
+    found = [*judged, *_drift(_causes(lab.cluster, rehearsal().differences, names, judged), names, judged)]
+    order = [machine.name for machine in lab.cluster.machines]
+    return facts, sorted(found, key=lambda finding: order.index(finding.machine))
+
+
+def _causes(
+    cluster: Cluster, differences: Sequence[Difference], names: dict[str, str], judged: Sequence[Finding]
+) -> list[Difference]:
+    """The differences without those that only follow from what is wrong at the other end of a cable."""
+    unwell = {finding.machine for finding in judged if finding.severity == "error"}
+    beside = {name for name in names.values() if unwell.intersection(cluster.neighbours(name))}
+    return [each for each in differences if not (names[each.host] in beside and _is_about_cables(each))]
+
+
+def _is_about_cables(difference: Difference) -> bool:
+    return difference.check in (daemons.LINKS, "network") or difference.check.startswith("release links-")
 
 
 def _drift(differences: Sequence[Difference], names: dict[str, str], judged: Sequence[Finding]) -> Iterator[Finding]:
     """What the deploy would change and the verdict does not know of."""
     known = {(finding.machine, finding.check) for finding in judged}
-    bare = {each.host for each in differences if each.check == f"directory {ROOT}" and each.seen == "missing"}
+    bare = {
+        each.host for each in differences if each.check == f"directory {layout.RELEASES}" and each.seen == "missing"
+    }
     for host in sorted(bare):
         yield Finding(names[host], "Cidermill", "not deployed yet", "a deploy", "Run the deploy.", "drift")
     for each in differences:

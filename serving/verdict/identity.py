@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from serving.seen import Interpreter, Mac
+from serving.seen import Interpreter, Mac, Problem
 from serving.verdict.finding import Finding
 from serving.verdict.view import View, is_older, numbers
 
@@ -53,6 +53,8 @@ def _interpreters(view: View) -> Iterator[Finding]:
     path = view.cluster.system_python
     for name in view.machines if path else ():
         interpreter = view.seen[name].interpreter
+        if isinstance(interpreter, Problem) and interpreter == view.seen[name].mac:
+            continue  # the machine tells nothing at all, and that is told
         if isinstance(interpreter, Interpreter):
             seen = interpreter.version if is_older(interpreter.version, _OLDEST_PYTHON) else None
         else:

@@ -37,6 +37,20 @@ def deploy(inventory: Path, *flags: str) -> Run:
     return Run(run.returncode, run.stdout)
 
 
+def cidermill(*words: str | Path) -> Run:
+    """`cidermill WORDS`, standard output alone: a report, or a document."""
+    command = [Path(sys.executable).with_name("cidermill"), *words]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    return Run(run.returncode, run.stdout or run.stderr)
+
+
+def examined(inventory: Path = STANDIN) -> tuple[int, list[dict[str, Any]]]:
+    """The doctor's exit code and its findings."""
+    run = cidermill("doctor", inventory, "--json")
+    assert run.output.startswith("{"), run.output
+    return run.code, json.loads(run.output)["findings"]
+
+
 def typed(line: str, **environment: str) -> Run:
     """A line as a person types it into a shell at the root of the checkout."""
     run = subprocess.run(

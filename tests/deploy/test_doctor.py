@@ -1,0 +1,106 @@
+"""The doctor after a good deploy: nothing to tell; then one fault after another, each found, named and explained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.deploy.running import STANDIN, Run, cidermill, examined, replica_until
+from tests.standin.lab import Lab
+
+pytestmark = pytest.mark.lab
+
+# fault, the Mac it is put into: the Mac it is told of, the check, how grave, what is seen, what is to be done
+FAULTS = {
+    ("cable-missing", "mac-1"): ("mac-1", "cable to mac-2", "error", "no port of mac-1 sees mac-2", "Plug it in"),
+    ("cable-40", "mac-4"): ("mac-1", "cable to mac-4", "error", "40 Gb/s in receptacle 4", "certified for"),
+    ("cable-loop", "mac-2"): ("mac-1", "second cable to mac-2", "error", "receptacle 6", "Pull"),
+    ("dock", "mac-3"): ("mac-1", "cable to mac-3", "error", "a dock or hub between them", "straight"),
+    ("rdma-off", "mac-3"): ("mac-3", "RDMA", "error", "disabled", "rdma_ctl enable"),
+    ("rdma-wedged", "mac-2"): ("mac-2", "RDMA", "error", "did not answer within 10 s", "Restart"),
+    ("protection-domains-spent", "mac-1"): ("mac-1", "RDMA protection domains", "error", "11 of 11", "Restart"),
+    ("management-cut", "mac-2"): ("mac-2", "connection", "error", "cannot connect", "then run the deploy again"),
+    ("clock-off", "mac-4"): ("mac-4", "clock", "error", "90 s ahead", "Set Date"),
+    ("disk-full", "mac-2"): ("mac-2", "disk", "error", "0.1 GiB free", "Free"),
+    ("sleep-on", "mac-2"): ("mac-2", "sleep", "drift", "sleep 1", "deploy"),
+    ("autorestart-off", "mac-3"): ("mac-3", "restart after power loss", "drift", "off", "deploy"),
+    ("restart-freeze-off", "mac-1"): ("mac-1", "restart after freeze", "drift", "off", "deploy"),
+    ("updates-on", "mac-4"): ("mac-4", "automatic updates", "drift", "AutomaticallyInstallMacOSUpdates", "deploy"),
+    ("agent-unloaded", "mac-4"): ("mac-4", "dev.cidermill.agent", "drift", "not loaded", "deploy"),
+    ("plist-edited", "mac-3"): ("mac-3", "dev.cidermill.agent", "drift", "another plist", "deploy"),
+    ("stray-daemon", "mac-2"): ("mac-2", "dev.cidermill.old", "drift", "there", "deploy"),
+    ("account-shell", "mac-1"): ("mac-1", "user _cidermill: UserShell", "drift", "/bin/zsh", "deploy"),
+    ("secret-open", "mac-4"): ("mac-4", "/opt/cidermill/secrets/cluster.token", "drift", "644", "deploy"),
+    ("filevault-on", "mac-1"): ("mac-1", "FileVault", "note", "unlock screen", "headless"),
+    ("firewall-on", "mac-2"): ("mac-2", "application firewall", "note", "on", "headless"),
+}
+FOLLOWS = {"management-cut": "replica a", "agent-unloaded": "replica b"}
+"""What a fault brings about besides: without one of its machines a replica cannot be ready."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _mended(deployed: Run) -> Iterator[None]:
+    yield
+    code, findings = examined()
+
+    assert (code, findings) == (0, []), "after all faults were taken out again"
+
+
+@pytest.fixture
+def put(lab: Lab) -> Iterator[Callable[[str, str], None]]:
+    """Put a fault in; it is taken out after the test, and the replicas come back."""
+    faults: list[tuple[str, str]] = []
+
+    def into(name: str, machine: str) -> None:
+        faults.append((name, machine))
+        lab.fault(name, machine)
+
+    yield into
+    for name, machine in faults:
+        lab.mend(name, machine)
+    for first in ("mac-1", "mac-3"):
+        replica_until(first, "ready")
+
+
+def test_a_good_lab_is_told_in_a_row_for_each_mac_and_nothing_is_touched(
+    trees: Callable[[], dict[str, dict[str, str]]],
+):
+    before = trees()
+    run = cidermill("doctor", STANDIN)
+
+    assert run.code == 0
+    assert [line.split()[0] for line in run.output.splitlines() if " ok" in line] == [f"mac-{n}" for n in (1, 2, 3, 4)]
+    assert trees() == before
+
+
+@pytest.mark.parametrize(("fault", "told"), FAULTS.items(), ids=[name for name, _ in FAULTS])
+def test_a_fault_is_found_named_and_explained_and_nothing_is_touched(
+    put: Callable[[str, str], None],
+    trees: Callable[[], dict[str, dict[str, str]]],
+    fault: tuple[str, str],
+    told: tuple[str, str, str, str, str],
+):
+    put(*fault)
+    before = trees()
+    code, findings = examined()
+    machine, check, severity, seen, remedy = told
+    found = [finding for finding in findings if finding["check"] != FOLLOWS.get(fault[0])]
+
+    assert [(f["machine"], f["check"], f["severity"]) for f in found] == [(machine, check, severity)]
+    assert seen in found[0]["seen"]
+    assert remedy in found[0]["remedy"]
+    assert code == (0 if severity == "note" else 1)
+    assert trees() == before
+
+
+def test_the_report_tells_a_person_what_to_do_at_which_mac(put: Callable[[str, str], None]):
+    put("rdma-off", "mac-3")
+    put("sleep-on", "mac-2")
+    run = cidermill("doctor", STANDIN)
+
+    assert run.code == 1
+    assert "mac-3\n    1. " in run.output
+    assert "rdma_ctl enable" in run.output
+    assert "1 error" in run.output
+    assert "1 differs" in run.output
