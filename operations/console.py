@@ -38,6 +38,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, below: Itera
         _console.print(line, soft_wrap=True, markup=False)
 
 
+def aside(text: str) -> None:
+    """Print a line while pyinfra is at work."""
+    _console.print(text, soft_wrap=True, markup=False)
+
+
 def closing(text: str, *, unless: Callable[[], bool]) -> None:
     """Print text at the very end of a run that came to its end without a failure, and not of one that only planned.
 

@@ -20,6 +20,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 from pyinfra.context import host
 
+from operations import console
 from operations.facts import batch
 from operations.inventory import machine_name
 from operations.rehearsal import Fact, rehearsal
@@ -107,6 +108,8 @@ def settled(deploy_file: str) -> bool:
         if not now.is_done:
             rehearse(deploy_file, current_state().inventory.get_active_hosts())
             now.is_settled = not now.differences
+            if now.is_settled:
+                console.aside("Nothing to do: every Mac is as declared.")
         return now.is_settled
 
 

@@ -38,7 +38,7 @@ class Machine(FakeConnector):
         text = command if isinstance(command, str) else command.get_raw_value()
         if text.startswith("export LC_ALL=C; echo '@@ "):
             return self._printed(self.world[text.split("'@@ ")[1].split("'")[0]])
-        if text.startswith('echo "@@@ 0"'):
+        if 'echo "@@@ 0"' in text[:20]:
             return self._printed(self._many(text))
         self.done.append(text)
         self.given.append(arguments.get("_stdin"))

@@ -6,6 +6,7 @@ from pyinfra.context import ctx_state
 
 from operations import fleet
 from operations.rehearsal import rehearsal
+from operations.remote import together
 from tests.operations.answers import printed
 from tests.operations.fleet_of_fakes import Fleet
 
@@ -99,3 +100,17 @@ def test_the_file_is_rehearsed_once_for_all_machines(deploy_file):
         fleet.settled(deploy_file)
 
         assert len(rehearsal().differences) == 2
+
+
+def test_only_the_greenlets_that_rehearse_are_in_the_rehearsal(deploy_file):
+    seen = []
+    fakes = Fleet({"m1": tree("/opt/a", "/opt/b")})
+    Path(deploy_file).write_text("import gevent; gevent.sleep(0.01)")
+
+    def elsewhere():
+        seen.append(rehearsal().is_on)
+
+    with ctx_state.use(fakes.state):
+        together([lambda: fleet.rehearse(deploy_file, list(fakes.state.inventory)), elsewhere])
+
+    assert seen == [False]
