@@ -18,8 +18,9 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 from threading import Lock
 
 from pyinfra import logger
@@ -31,9 +32,13 @@ from operations.transfer import CannotSend
 
 CACHE = Path.home() / ".cache" / "cidermill" / "environments"
 _HASH_CHARACTERS = 12
+_READ_BY_UV = ("pyproject.toml", "uv.lock")
+_UV = f"uv {version('uv')}"
 # One build at a time in this process; pyinfra has patched the lock to wait without stopping other greenlets. Another
 # process may build the same at the same time: each then moves its own, equal archive into place.
 _building = Lock()
+# The deploy file asks for the same once for each host, at the same time.
+_asking = Lock()
 
 
 class CannotPackage(CannotSend):
@@ -73,11 +78,18 @@ def packages(*, target: Target, package: str, mac_wheels: Mapping[str, str]) -> 
 
     The project is the working directory, where the lock file lies.
     """
-    project = Path.cwd()
+    with _asking:
+        return _packages(Path.cwd(), target, package, tuple(sorted(mac_wheels.items())))
+
+
+@lru_cache
+def _packages(
+    project: Path, target: Target, package: str, mac_wheels: tuple[tuple[str, str], ...]
+) -> dict[str, Package]:
     return {
-        "node": environment(project, group="node", target=target, mac_wheels=mac_wheels),
+        "node": environment(project, group="node", target=target, mac_wheels=dict(mac_wheels)),
         "gateway": environment(project, group="gateway", target=target),
-        "software": _software_once(project, package=package),
+        "software": software(project, package=package),
     }
 
 
@@ -120,7 +132,7 @@ def software(project: Path, *, package: str) -> Package:
 def managed_python(version: str) -> Package:
     """A CPython for Macs, as uv distributes it; "3.12" is the newest 3.12 that this uv knows."""
     request = f"cpython-{version}-macos-aarch64-none"
-    digest = _digest(f"{request} {_version()}".encode())
+    digest = _digest(f"{request} {_UV}".encode())
 
     def fill(tree: Path) -> None:
         with TemporaryDirectory(dir=tree.parent) as out:
@@ -131,20 +143,27 @@ def managed_python(version: str) -> Package:
     return Package(f"python-{version}-{digest}", fill)
 
 
-@lru_cache
 def _locked(project: Path, group: str) -> str:
+    """What the lock file says of a group; kept, by the content of what uv reads, because uv takes a while to say it."""
+    read = [_UV.encode(), group.encode(), *((project / name).read_bytes() for name in _READ_BY_UV)]
+    kept = CACHE / f"requirements-{_digest(bytes(1).join(read))}.txt"
+    if not kept.exists():
+        _keep(kept, _exported(project, group))
+    return kept.read_text()
+
+
+def _exported(project: Path, group: str) -> str:
     return _uv(
         *("export", "--frozen", "--quiet", "--no-header", "--no-annotate", "--no-emit-project"),
         *("--no-default-groups", "--group", group, "--project", str(project)),
     )
 
 
-_software_once = lru_cache(software)
-
-
-@lru_cache
-def _version() -> str:
-    return _uv("--version")
+def _keep(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile("w", dir=path.parent, prefix=".keeping-", delete=False) as new:
+        new.write(text)
+    os.replace(new.name, path)
 
 
 def _install(requirements: str, target: Target, tree: Path) -> None:

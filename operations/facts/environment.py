@@ -15,12 +15,20 @@ from pyinfra.api.facts import FactBase
 from operations.facts.reading import answers, asking, bounded, cannot_tell, understood
 
 RECEIPT = ".receipt.json"
-_ASK = (
-    "import json, platform, sysconfig; print(json.dumps({"
-    "'version': platform.python_version(),"
-    " 'platform': sysconfig.get_platform().replace('universal2', platform.machine()),"
-    " 'libc': list(platform.libc_ver())}))"
-)
+# Without the modules json and platform, which take longer to load than Python takes to start. A C library that does not
+# tell its name, as on macOS, is asked for by the long way, or has none.
+_ASK = """
+import os, sys, sysconfig
+platform = sysconfig.get_platform().replace("universal2", os.uname().machine)
+try:
+    libc = os.confstr("CS_GNU_LIBC_VERSION").split()
+except (AttributeError, ValueError, OSError):
+    libc = ["", ""]
+    if sys.platform != "darwin":
+        from platform import libc_ver
+        libc = libc_ver()
+print('{"version": "%s", "platform": "%s", "libc": ["%s", "%s"]}' % (sys.version.split()[0], platform, *libc))
+"""
 
 
 class InterpreterValues(TypedDict):

@@ -5,13 +5,25 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.deploy.conftest import Bare, settings
-from tests.deploy.running import ADDRESSES, ENVIRONMENT, ROOT, STANDIN, Run, cidermill, deploy, examined
+from tests.deploy.running import (
+    ADDRESSES,
+    ENVIRONMENT,
+    ROOT,
+    STANDIN,
+    Run,
+    cidermill,
+    deploy,
+    examined,
+    write_inventory,
+)
 from tests.serving.waiting import wait_until
 from tests.standin.lab import Lab
 
@@ -23,7 +35,19 @@ REMEMBERED = (
     "/Library/Preferences/com.apple.SoftwareUpdate.plist",
     "/Library/Preferences/com.apple.commerce.plist",
 )
-CUT_OFF = "mac-2"
+LOST = "mac-2"
+
+
+@dataclass(frozen=True)
+class CutOff:
+    """What became of a Mac that was lost in the middle of a deploy: its network, the links daemon's state, the run."""
+
+    before: list[str]
+    state: str
+    changed: list[str]
+    after: list[str]
+    packet_filter: str
+    run: Run
 
 
 @pytest.fixture(scope="module")
@@ -75,30 +99,47 @@ def test_the_doctor_calls_a_bare_lab_not_deployed_to(removed: Run):
     ]
 
 
-def test_a_mac_that_cannot_be_reached_after_its_network_was_changed_puts_everything_back(
-    removed: Run, lab: Lab, variant: Callable[..., Path]
-):
-    report = lab.root(CUT_OFF) / "private/var/run/cidermill-links.json"
-    then = network(lab, CUT_OFF)
-    inventory = variant(thunderbolt__confirm_within_seconds=15)
-    command = [Path(sys.executable).with_name("pyinfra"), "-y", inventory, "deploy.py"]
-    run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+@pytest.fixture(scope="module")
+def cut_off(removed: Run, lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> CutOff:
+    """A deploy, which is to leave settings alone, during which a Mac cannot be reached once its network was changed."""
+    changes = {"thunderbolt__confirm_within_seconds": 15, "headless": None}
+    inventory = write_inventory(tmp_path_factory.mktemp("inventory") / "variant.py", changes)
+    report = lab.root(LOST) / "private/var/run/cidermill-links.json"
 
-    def told() -> dict[str, object]:
+    def told() -> dict[str, Any]:
         return json.loads(report.read_text()) if report.exists() else {}
 
+    before = network(lab, LOST)
+    command = [Path(sys.executable).with_name("pyinfra"), "-y", inventory, "deploy.py"]
+    run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         wait_until(lambda: bool(told().get("changes")), seconds=300)
-        lab.fault("management-cut", CUT_OFF)
-        assert told()["state"] == "unconfirmed"
-        assert network(lab, CUT_OFF) != then
+        lab.fault("management-cut", LOST)
+        state, changed = told()["state"], network(lab, LOST)
         wait_until(lambda: told().get("state") == "reverted", seconds=60)
-
-        assert network(lab, CUT_OFF) == then
-        assert lab.call(CUT_OFF, "/sbin/pfctl", "-s", "info").stdout.startswith("Status: Disabled")
+        after, packet_filter = network(lab, LOST), lab.call(LOST, "/sbin/pfctl", "-s", "info").stdout
     finally:
         output, _ = run.communicate(timeout=300)
-        lab.mend("management-cut", CUT_OFF)
+        lab.mend("management-cut", LOST)
+    return CutOff(before, state, changed, after, packet_filter, Run(run.returncode, output))
 
-    assert run.returncode == 1
-    assert CUT_OFF in output.partition("Results:")[2] or f"network of {CUT_OFF}" in output
+
+def test_a_mac_that_is_not_reached_again_puts_its_network_back_by_itself(cut_off: CutOff):
+    assert cut_off.state == "unconfirmed"
+    assert cut_off.changed != cut_off.before
+    assert cut_off.after == cut_off.before
+    assert cut_off.packet_filter.startswith("Status: Disabled")
+
+
+def test_the_deploy_that_lost_it_says_so_and_fails(cut_off: CutOff):
+    assert cut_off.run.code == 1
+    assert f"[{LOST}]" in cut_off.run.output.partition("Confirm the network")[2]
+
+
+def test_settings_that_are_not_managed_are_left_as_they_are(cut_off: CutOff, lab: Lab, bare: Bare):
+    owned = [
+        name for name in bare.settings[LOST] if "pmset" in name or "systemsetup" in name or "update" in name.lower()
+    ]
+
+    assert len(owned) >= 5
+    assert {name: settings(lab, LOST)[name] for name in owned} == {name: bare.settings[LOST][name] for name in owned}

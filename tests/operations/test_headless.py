@@ -233,8 +233,7 @@ def test_values_are_told_as_people_call_them():
 def test_a_rehearsal_names_every_difference():
     fleet = Fleet({"mac-1": WRONG})
     (host,) = fleet.state.inventory
-    with ctx_state.use(fleet.state), ctx_host.use(host):
-        rehearsal().is_on = True
+    with ctx_state.use(fleet.state), ctx_host.use(host), rehearsal().on():
         headless.settings({"sleep": False, "application_firewall": "off"}, name="Keep awake", record=RECORD)
         found = rehearsal().differences
 

@@ -15,6 +15,9 @@ VOLATILE = ("private/tmp", "private/var/run", "private/var/tmp")
 LOGS = "private/var/log"
 """Here only names, owners and modes count: what runs writes on."""
 
+# Environments are large and looked at often. Nothing sets a change time back, so a file with the same one is the same.
+_digests: dict[tuple[int, int, int, int], str] = {}
+
 
 def files(disk: Path) -> dict[str, str]:
     """Path on the Mac -> mode, owner and digest of every file, folder and link on its writable disk.
@@ -47,5 +50,8 @@ def _content(path: Path, disk: Path, status: os.stat_result) -> str:
         return str(path.readlink())
     if not stat.S_ISREG(status.st_mode) or path.is_relative_to(disk / LOGS):
         return "-"
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "blake2b").hexdigest()[:32]
+    known = (status.st_dev, status.st_ino, status.st_ctime_ns, status.st_size)
+    if known not in _digests:
+        with path.open("rb") as stream:
+            _digests[known] = hashlib.file_digest(stream, "blake2b").hexdigest()[:32]
+    return _digests[known]
