@@ -44,7 +44,8 @@ def confirmed(command: Sequence[str], *, release: str, confirmed: str, report: s
     texts = read(host, Texts, paths=[confirmed, report])
     held, told = (texts[confirmed] or "").strip(), _report(texts[report])
     problems = "; ".join(told.get("problems", []))
-    if (held, told.get("release"), told.get("state"), problems) == (release, release, "confirmed", ""):
+    # The daemon tells a moment later what was written down; that it took something back it tells at once.
+    if (held, told.get("release"), problems) == (release, release, "") and told.get("state") != "reverted":
         host.noop(f"{release} is confirmed, and reports no problem")
         return
     seen = f"{told.get('release', 'no report')} {told.get('state', '')}".strip()

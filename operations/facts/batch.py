@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import groupby
 from typing import Any
 
 from pyinfra.api.exceptions import FactProcessError
 from pyinfra.api.facts import FactBase
+
+from operations.facts.reading import Asking, Bounded, in_one_perl
 
 Facts = Mapping[str, tuple[FactBase[Any], Mapping[str, Any]]]
 """By name a fact and the arguments of its command; the same mapping for asking and for reading."""
@@ -24,11 +27,29 @@ _ENDS = re.compile(rf"{_MARK} (\d{{1,4}}) ended (\d{{1,3}})")
 
 
 def together(facts: Facts) -> str:
-    """One shell command that asks all facts in turn."""
-    commands = [str(fact.command(**arguments)) for fact, arguments in facts.values()]
+    """One shell command that asks all facts in turn, as far as can be in one process: each costs as much as it asks."""
+    commands = list(enumerate(fact.command(**arguments) for fact, arguments in facts.values()))
+    runs = groupby(commands, key=lambda placed: isinstance(placed[1], Asking))
+    return "\n".join(_asked(list(run)) if is_ours else _shell(list(run)) for is_ours, run in runs) or ":"
+
+
+def _asked(placed: list[tuple[int, Any]]) -> str:
+    """Facts that ask in our own way, all in one perl."""
+    marked: list[tuple[str, str | Bounded]] = []
+    before = ""
+    for place, asked in placed:
+        begins = f"{before}{_MARK} {place}\n"
+        for name, command in asked.commands.items():
+            marked.append((f"{begins}@@ {name}", command))
+            begins = ""
+        before = f"\n{_MARK} {place} ended 0\n"
+    return in_one_perl(marked, before.rstrip("\n"))
+
+
+def _shell(placed: list[tuple[int, Any]]) -> str:
     return "\n".join(
         f'echo "{_MARK} {place}"; ( {command} ); code=$?; echo; echo "{_MARK} {place} ended $code"'
-        for place, command in enumerate(commands)
+        for place, command in placed
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -20,6 +20,7 @@ from pyinfra.api.exceptions import FactProcessError
 _MARK = "@@"
 _RANG = 128 + 14
 _NOT_FOUND = 127
+_SHELL_SECONDS = 60
 _SHOWN_CHARACTERS = 400
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
@@ -110,10 +111,32 @@ def bounded(seconds: int, *argv: str) -> Bounded:
     return Bounded(seconds, argv)
 
 
-def asking(**commands: str | Bounded) -> str:
+class Asking(str):
+    """A shell command that asks several commands in turn; `commands` are those, by the names of their answers."""
+
+    commands: Mapping[str, str | Bounded]
+
+
+def asking(**commands: str | Bounded) -> Asking:
     """One shell command that asks each of these in turn, shell text or bounded; read what it prints with `answers`."""
     runs = groupby(commands.items(), key=lambda named: isinstance(named[1], Bounded))
-    return "; ".join(["export LC_ALL=C", *(_asking(dict(run)) for _, run in runs)])
+    asked = Asking("; ".join(["export LC_ALL=C", *(_asking(dict(run)) for _, run in runs)]))
+    asked.commands = commands
+    return asked
+
+
+def in_one_perl(marked: Sequence[tuple[str, str | Bounded]], end: str) -> str:
+    """The same in one process for many: each command after the mark that begins its answer, and a mark at the end.
+
+    Marks may be several lines. Shell text gets a limit too.
+    """
+    (first, _), *_ = marked
+    words: list[str] = []
+    for place, (mark, command) in enumerate(marked):
+        run = command if isinstance(command, Bounded) else bounded(_SHELL_SECONDS, "/bin/sh", "-c", command)
+        words += [*([mark] if place else []), *run.words]
+    begun = f"printf '%s\\n' {shlex.quote(first)}"
+    return f"export LC_ALL=C; {begun}; {shlex.join(('/usr/bin/perl', '-e', _PERL, *words, end))}"
 
 
 def _asking(commands: dict[str, str | Bounded]) -> str:

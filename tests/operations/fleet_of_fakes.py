@@ -38,7 +38,7 @@ class Machine(FakeConnector):
         text = command if isinstance(command, str) else command.get_raw_value()
         if text.startswith("export LC_ALL=C; echo '@@ "):
             return self._printed(self.world[text.split("'@@ ")[1].split("'")[0]])
-        if 'echo "@@@ 0"' in text[:20]:
+        if "'@@@ 0\n" in text[:50]:
             return self._printed(self._many(text))
         self.done.append(text)
         self.given.append(arguments.get("_stdin"))
@@ -48,7 +48,7 @@ class Machine(FakeConnector):
 
     def _many(self, text: str) -> list[str]:
         """What a look at many facts prints; one that the world does not know prints nothing."""
-        asked = re.findall(r"""^echo "@@@ (\d+)"; \( export LC_ALL=C; echo '@@ (.+?)'""", text, flags=re.MULTILINE)
+        asked = re.findall(r"@@@ (\d+)\n@@ (\w+)", text)
         parts = [[f"@@@ {n}", *self.world.get(name, []), "", f"@@@ {n} ended 0"] for n, name in asked]
         return [line for part in parts for line in part]
 
