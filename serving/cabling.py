@@ -50,9 +50,11 @@ def undeclared(cluster: Cluster, seen: Mapping[str, Seen]) -> list[Cable]:
     """Every cable between two machines of the cluster beyond the declared one, in the order of the machines."""
     declared = {frozenset(link.between) for link in cluster.links}
     names = [machine.name for machine in cluster.machines if machine.name in seen]
+    see_something = {name for name in names if any(port.peers for port in ports_of(seen[name]))}
     return [
         Cable(Link(between=(a, b)), ends)
         for a, b in combinations(names, 2)
+        if see_something.intersection((a, b))
         for ends in _joined(ports_of(seen[a]), ports_of(seen[b]))[int(frozenset((a, b)) in declared) :]
     ]
 

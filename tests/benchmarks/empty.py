@@ -1,0 +1,1 @@
+"""A deploy of nothing: what pyinfra itself takes to begin, connect to every machine, and end."""
