@@ -32,7 +32,7 @@ FAULTS = {
     ("stray-daemon", "mac-2"): ("mac-2", "dev.cidermill.old", "drift", "there", "deploy"),
     ("account-shell", "mac-1"): ("mac-1", "user _cidermill: UserShell", "drift", "/bin/zsh", "deploy"),
     ("secret-open", "mac-4"): ("mac-4", "/opt/cidermill/secrets/cluster.token", "drift", "644", "deploy"),
-    ("filevault-on", "mac-1"): ("mac-1", "FileVault", "note", "unlock screen", "headless"),
+    ("filevault-on", "mac-1"): ("mac-1", "FileVault", "note", "unlock screen", "fdesetup disable"),
     ("firewall-on", "mac-2"): ("mac-2", "application firewall", "note", "on", "headless"),
 }
 FOLLOWS = {"management-cut": "replica a", "agent-unloaded": "replica b"}
