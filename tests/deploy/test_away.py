@@ -1,11 +1,11 @@
-"""A deploy undone, and one that cut itself off from a Mac."""
+"""A deploy undone, the plan for Macs that are bare again, and a deploy that cut itself off from a Mac."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,22 @@ REMEMBERED = (
     "/Library/Preferences/com.apple.SoftwareUpdate.plist",
     "/Library/Preferences/com.apple.commerce.plist",
 )
+STEPS = [
+    "Create account _cidermill",
+    "Make directories",
+    "Set up for headless use",
+    "Lay the node environment",
+    "Lay the gateway environment",
+    "Lay our software",
+    "Load dev.cidermill.links",
+    "Confirm the network",
+    "Replica a: load agents on mac-1, mac-2",
+    "Replica a: start its ranks together",
+    "Replica b: load agents on mac-3, mac-4",
+    "Replica b: start its ranks together",
+    "Load dev.cidermill.gateway",
+    "Wait until the gateway answers",
+]
 LOST = "mac-2"
 
 
@@ -97,6 +113,21 @@ def test_the_doctor_calls_a_bare_lab_not_deployed_to(removed: Run):
     assert [(f["machine"], f["check"], f["seen"]) for f in findings if f["check"] == "Cidermill"] == [
         (name, "Cidermill", "not deployed yet") for name in ADDRESSES
     ]
+
+
+def test_a_dry_run_tells_the_whole_plan_in_order_and_changes_nothing(
+    removed: Run, trees: Callable[[], dict[str, dict[str, str]]]
+):
+    before = trees()
+
+    run = deploy(STANDIN, "--dry")
+
+    # The weights were kept, so they are not among what is to be done.
+    places = {step: run.output.find(f"    {step} ") for step in STEPS}
+    assert run.code == 0, run.output
+    assert [step for step, place in places.items() if place == -1] == []
+    assert list(places.values()) == sorted(places.values())
+    assert trees() == before
 
 
 @pytest.fixture(scope="module")

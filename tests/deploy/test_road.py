@@ -108,6 +108,14 @@ def test_a_second_deploy_changes_nothing_and_disturbs_no_request(client: OpenAI)
     assert {answer.strip() for answer in answers} == {GOLDEN_ANSWER}
 
 
+def test_a_dry_run_of_a_lab_as_declared_plans_nothing(deployed: Run):
+    run = deploy(STANDIN, "--dry")
+
+    assert run.code == 0
+    assert "Nothing to do: every Mac is as declared." in run.output
+    assert "Send weights" not in run.output
+
+
 def changes(run: Run) -> int:
     """How many operations changed something or failed, by pyinfra's own count: hosts, success, error, no change."""
     _, succeeded, failed, _ = next(line.split()[2:] for line in run.output.splitlines() if "Grand total" in line)
