@@ -46,7 +46,7 @@ fleet.settled(__file__)
 # Prepare: everything that disturbs nobody, on all Macs at once.
 accounts.service_account(account, name=f"Create account {account}", uid=cluster.account.uid, home=layout.STATE)
 files.directories(layout.directories(account), name="Make directories")
-headless.settings(looking.settings(cluster), name="Set up for headless use", record=layout.SETTINGS_BEFORE)
+headless.settings(looking.settings(cluster), name=headless.NAME, record=layout.SETTINGS_BEFORE)
 environment.interpreter(layout.PYTHON, name="Lay Python", package=python.package, version=python.target.python)
 for kind in planned.environments(me):
     laid = {"package": packages[kind], "python": python.path, **versions.PROOF[kind]}

@@ -22,18 +22,26 @@ _console = Console(stderr=True, highlight=False)
 _LEAST_WIDTH = 130
 
 
+def wide(console: Console) -> Console:
+    """The same console, wide enough for a row per Mac."""
+    console.width = max(_LEAST_WIDTH, console.width)
+    return console
+
+
+def drawn(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A table without lines, to be read across."""
+    made = Table(*columns, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, below: Iterable[str] = ()) -> None:
     """Print a table and lines below it, once in a run: the deploy file is executed once for each host."""
-    state = current_state()
-    if rehearsal().is_on or state in _told:
+    if not _first(_told):
         return
-    _told.add(state)
-    drawn = Table(*columns, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for row in rows:
-        drawn.add_row(*row)
     _console.print()
-    _console.width = max(_LEAST_WIDTH, _console.width)
-    _console.print(drawn)
+    wide(_console).print(drawn(columns, rows))
     for line in below:
         _console.print(line, soft_wrap=True, markup=False)
 
@@ -48,10 +56,9 @@ def closing(text: str, *, unless: Callable[[], bool]) -> None:
 
     `unless` is asked then, and says whether something failed that pyinfra does not know of.
     """
-    state = current_state()
-    if rehearsal().is_on or state in _closing:
+    if not _first(_closing):
         return
-    _closing.add(state)
+    state = current_state()
 
     def print_it() -> None:
         if state.current_stage == StateStage.Disconnect and not state.failed_hosts and not unless():
@@ -59,6 +66,15 @@ def closing(text: str, *, unless: Callable[[], bool]) -> None:
 
     if pyinfra.is_cli:
         atexit.register(print_it)
+
+
+def _first(told: WeakSet[State]) -> bool:
+    """Whether this is the first time in a run; a rehearsal tells nothing."""
+    state = current_state()
+    if rehearsal().is_on or state in told:
+        return False
+    told.add(state)
+    return True
 
 
 def at_the_end(text: str) -> None:

@@ -119,7 +119,8 @@ def rehearse(deploy_file: str, hosts: Collection[Host]) -> None:
     code = compile(Path(deploy_file).read_text(), deploy_file, "exec")
 
     def one(host: Host) -> None:
-        with now.on(), working_on(host), now.of(Path(deploy_file).name):
+        with now.on(), working_on(host):
+            now.begin(Path(deploy_file).name)
             try:
                 exec(code, {"__file__": deploy_file})  # noqa: S102 - as pyinfra does with it
             except Refusal:

@@ -22,6 +22,9 @@ from operations.before import Value, Values, kept, recorded
 from operations.facts.settings import SSH_LABEL, UPDATE_KEYS, Settings
 from operations.remote import Commands, complain, current_state, differs, operation, read
 
+NAME = "Set up for headless use"
+"""What the operation is called in a deploy; whoever tells of settings in other words knows it by this."""
+
 # `sleep` keeps the Mac awake. `disksleep` keeps external disks turning, where weights may lie. `standby` is for a Mac
 # that somebody puts to sleep all the same: it would go on to hibernate, where no magic packet reaches it. Power Nap
 # acts only on a Mac that sleeps, and a display may sleep: both are left as they are.

@@ -65,19 +65,9 @@ class Rehearsal:
         finally:
             _here.reset(token)
 
-    @contextmanager
-    def of(self, operation: str) -> Generator[None, None, None]:
-        """Within it, an operation is being rehearsed on the current host; a refusal is a difference like any other."""
-        host = _host()
-        self._operations[host] = operation
-        before = len(self._of(host))
-        try:
-            yield
-        except OperationError as error:
-            self.differs(operation, seen="", needed="", refused=str(error))
-        except _WouldChangeError:
-            if len(self._of(host)) == before:
-                self.differs(operation, seen="not as declared", needed="as declared")
+    def begin(self, operation: str) -> None:
+        """From now on, what is told of the current host is told of this operation."""
+        self._operations[_host()] = operation
 
     def differs(self, check: str, *, seen: str, needed: str, refused: str = "") -> None:
         """Write down a difference of the current host."""
@@ -95,12 +85,9 @@ class Rehearsal:
             raise OperationError(str(known))
         return known is not _UNKNOWN, known
 
-    def _of(self, host: Host) -> list[Difference]:
-        return [difference for difference in self.differences if difference.host == host.name]
-
-
-class _WouldChangeError(Exception):
-    """An operation came to its first command."""
+    def told(self) -> int:
+        """How many differences of the current host have been written down."""
+        return sum(difference.host == _host().name for difference in self.differences)
 
 
 _UNKNOWN = object()
@@ -114,10 +101,15 @@ def rehearsal() -> Rehearsal:
 
 
 def rehearsed(operation: str, commands: Generator[Any, None, None]) -> None:
-    """Run an operation up to its first command, and write down what it would change."""
-    with rehearsal().of(operation):
-        for _ in commands:
-            raise _WouldChangeError
+    """Run an operation up to its first command, and write down what it would change; a refusal is a difference too."""
+    now = rehearsal()
+    now.begin(operation)
+    before = now.told()
+    try:
+        if next(commands, None) is not None and now.told() == before:
+            now.differs(operation, seen="not as declared", needed="as declared")
+    except OperationError as error:
+        now.differs(operation, seen="", needed="", refused=str(error))
 
 
 def differs(check: str, *, seen: str, needed: str) -> None:

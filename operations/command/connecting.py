@@ -25,6 +25,7 @@ from pyinfra.context import ctx_config, ctx_inventory, ctx_state
 from pyinfra_cli.log import setup_logging  # pyright: ignore - without stubs
 from rich.console import Console
 
+from operations.console import wide
 from operations.inventory import machine_name
 from operations.remote import together
 from serving.cluster import Cluster
@@ -89,7 +90,5 @@ def show_operations() -> None:
 
 
 def console(*, quiet: bool = False) -> Console:
-    """Where a command tells its findings; without a terminal rich would take 80 columns for the width of the world."""
-    out = Console(highlight=False, file=sys.stderr if quiet else sys.stdout)
-    out.width = max(130, out.width)
-    return out
+    """Where a command tells its findings, or, quietly, how it goes."""
+    return wide(Console(highlight=False, file=sys.stderr if quiet else sys.stdout))

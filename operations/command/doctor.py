@@ -9,10 +9,9 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich.table import Table
-
-from operations import fleet
+from operations import fleet, headless
 from operations.command.connecting import Connected, connected, console
+from operations.console import drawn
 from operations.inventory import machine_name
 from operations.rehearsal import Difference, rehearsal
 from serving import daemons, layout, looking, report, seen, verdict
@@ -21,15 +20,12 @@ from serving.verdict import Finding
 from serving.weights import manifests
 
 DEPLOY_FILE = "deploy.py"
-_SETTINGS = "Set up for headless use"
-"""The operation whose differences the verdict tells in words of its own, each of them."""
 
 
 def examine(inventory: Path, *, as_json: bool) -> int:
     """Print the findings on a lab, as a report or as JSON; 0 when it is as declared, else 1."""
     with connected(inventory) as lab, console(quiet=True).status(f"Examining {len(lab.cluster.machines)} Macs"):
-        facts, findings = _findings(lab)
-    looked = seen.lab(facts)
+        looked, findings = _findings(lab)
     if as_json:
         print(json.dumps(report.document(lab.cluster, looked, findings), indent=2))
     else:
@@ -37,16 +33,18 @@ def examine(inventory: Path, *, as_json: bool) -> int:
     return 1 if any(finding.severity != "note" for finding in findings) else 0
 
 
-def _findings(lab: Connected) -> tuple[fleet.Seen, list[Finding]]:
+def _findings(lab: Connected) -> tuple[dict[str, seen.Seen], list[Finding]]:
     hosts = list(lab.state.inventory)
     fleet.cannot_reach(lab.unreachable)
     fleet.rehearse(DEPLOY_FILE, [host for host in hosts if host.connected] or hosts[:1])
-    facts = fleet.looked(lab.state)
-    judged = verdict.findings(lab.cluster, seen.lab(facts), looking.sizes(fleet.once(manifests, lab.cluster)))
+    # The deploy file has worked these out already.
+    looked = fleet.once(seen.lab, fleet.looked(lab.state))
+    sizes = looking.sizes(fleet.once(manifests, lab.cluster))
+    judged = fleet.once(verdict.findings, lab.cluster, looked, sizes)
     names = {host.name: machine_name(host) for host in hosts}
     found = [*judged, *_drift(_causes(lab.cluster, rehearsal().differences, names, judged), names, judged)]
     order = [machine.name for machine in lab.cluster.machines]
-    return facts, sorted(found, key=lambda finding: order.index(finding.machine))
+    return looked, sorted(found, key=lambda finding: order.index(finding.machine))
 
 
 def _causes(
@@ -72,7 +70,8 @@ def _drift(differences: Sequence[Difference], names: dict[str, str], judged: Seq
         yield Finding(names[host], "Cidermill", "not deployed yet", "a deploy", "Run the deploy.", "drift")
     for each in differences:
         machine = names[each.host]
-        if each.host in bare or (machine, each.check) in known or each.operation == _SETTINGS:
+        # What the operation for settings would change the verdict tells in words of its own, all of it.
+        if each.host in bare or (machine, each.check) in known or each.operation == headless.NAME:
             continue
         if each.refused:
             yield Finding(machine, each.operation, each.refused, "a machine it can work on", "See above.", "error")
@@ -83,8 +82,5 @@ def _drift(differences: Sequence[Difference], names: dict[str, str], judged: Seq
 
 def _print(lab: Connected, looked: dict[str, seen.Seen], findings: list[Finding]) -> None:
     out = console()
-    table = Table(*report.COLUMNS, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for row in report.rows(lab.cluster, looked, findings):
-        table.add_row(*row)
-    out.print(table)
+    out.print(drawn(report.COLUMNS, report.rows(lab.cluster, looked, findings)))
     out.print(report.explained(findings), soft_wrap=True, markup=False)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import click
 from pyinfra.api.exceptions import PyinfraError
+from pyinfra.api.host import Host
 from pyinfra.api.operation import add_op  # pyright: ignore[reportUnknownVariableType] - partial
 from pyinfra.api.operations import run_ops
 from pyinfra.api.state import State, StateStage
@@ -16,7 +18,7 @@ from operations import control, removal
 from operations.command.connecting import Connected, connected, console, show_operations
 from operations.inventory import machine_name
 from operations.rehearsal import rehearsal
-from operations.remote import working_on
+from operations.remote import together, working_on
 from serving import daemons, layout
 from serving.cluster import Cluster
 
@@ -62,10 +64,13 @@ def _steps(cluster: Cluster, *, keep: list[str]) -> list[tuple[Any, dict[str, An
 def _rehearsed(lab: Connected, steps: Sequence[tuple[Any, dict[str, Any]]]) -> list[str]:
     """Why some operation would refuse on some machine."""
     now = rehearsal()
-    for host in lab.state.inventory:
+
+    def one(host: Host) -> None:
         with now.on(), working_on(host):
             for operation, arguments in steps:
                 operation(**arguments)
+
+    together([partial(one, host) for host in lab.state.inventory])
     return [f"{each.host}: {each.refused}" for each in now.differences if each.refused]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from pyinfra.api.exceptions import FactProcessError
 from pyinfra.api.facts import FactBase
 
-from operations.facts.reading import Asking, Bounded, in_one_perl
+from operations.facts.reading import Asking, Bounded, beginning, in_one_perl
 
 Facts = Mapping[str, tuple[FactBase[Any], Mapping[str, Any]]]
 """By name a fact and the arguments of its command; the same mapping for asking and for reading."""
@@ -38,10 +38,10 @@ def _asked(placed: list[tuple[int, Any]]) -> str:
     marked: list[tuple[str, str | Bounded]] = []
     before = ""
     for place, asked in placed:
-        begins = f"{before}{_MARK} {place}\n"
+        outer = f"{before}{_MARK} {place}\n"
         for name, command in asked.commands.items():
-            marked.append((f"{begins}@@ {name}", command))
-            begins = ""
+            marked.append((f"{outer}{beginning(name)}", command))
+            outer = ""
         before = f"\n{_MARK} {place} ended 0\n"
     return in_one_perl(marked, before.rstrip("\n"))
 

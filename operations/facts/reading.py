@@ -125,6 +125,11 @@ def asking(**commands: str | Bounded) -> Asking:
     return asked
 
 
+def beginning(name: str) -> str:
+    """The mark that begins an answer."""
+    return f"{_MARK} {name}"
+
+
 def in_one_perl(marked: Sequence[tuple[str, str | Bounded]], end: str) -> str:
     """The same in one process for many: each command after the mark that begins its answer, and a mark at the end.
 
@@ -144,7 +149,7 @@ def _asking(commands: dict[str, str | Bounded]) -> str:
     parts: list[str] = []
     words: list[str] = []
     for name, command in commands.items():
-        mark = f"{_MARK} {name}"
+        mark = beginning(name)
         if isinstance(command, Bounded):
             words += [mark, *command.words]
         else:
