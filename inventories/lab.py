@@ -145,10 +145,24 @@ cluster = declare(
             "context_tokens": 8192,
             # (default) Requests served at once; more wait their turn.
             "slots": 4,
+            # (default) Requests that may wait for one of the slots; more are told to come again later (429).
+            "queue": 64,
+            # (default) How long a request may wait without being worked on, in the queue or while the replica forms
+            # again after a fault. Reading a long prompt is work, however long it takes.
+            "wait_seconds": 300,
+            # (default) With "pipeline", how many layers each Mac holds: "even", "by memory" (in proportion to each
+            # Mac's memory), or a list of numbers in rank order.
+            "pipeline_layers": "even",
+            # (default) "recommended": the weights are wired into memory, as mlx-lm does. None: they are not, which is
+            # slower under memory pressure and avoids a kernel panic that some Macs have with many requests at once.
+            "wired_limit": "recommended",
             # (default) How long the deploy waits for it to become ready, weights loaded and golden question answered.
             "ready_within_seconds": 600,
             # (default) How often in a row its ranks are started again before it asks for a person.
             "restarts": 3,
+            # (default) How long a rank may take to end before it is killed. What is killed may leave its wired memory
+            # behind until the Mac restarts.
+            "grace_seconds": 60,
         }
     ],
     # The one door for clients: LiteLLM, on one of the Macs, at its management address.

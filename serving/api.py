@@ -9,7 +9,7 @@ from typing import Literal
 
 from serving.configuration import ReplicaConfiguration
 from serving.declared import Declared
-from serving.rank.status import RankStatus
+from serving.rank.status import RankStatus, Tick
 
 StateName = Literal["absent", "forming", "loading", "warming", "ready", "draining", "failed", "broken"]
 
@@ -20,7 +20,7 @@ class RankReport(Declared):
     generation: int | None
     living: bool
     status: RankStatus | None = None
-    tick: int | None = None
+    tick: Tick | None = None
     exit_code: int | None = None
     """As Python has it: negative for a signal. None while living, or when another agent process started it."""
     killed: bool = False

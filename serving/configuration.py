@@ -79,8 +79,18 @@ class ReplicaConfiguration(Declared):
     golden: Golden
     context_tokens: int
     slots: int
+    queue: int
+    """Requests that may wait for a slot."""
+    wait_seconds: int
+    """How long a request may wait without being worked on: for a slot, or for a replica that forms again."""
+    layers: tuple[int, ...] | None = None
+    """Layers of each rank, in rank order; None leaves the split to mlx-lm. Only with sharding pipeline."""
+    wired_limit: Literal["recommended"] | None = "recommended"
+    """`recommended`: mlx-lm's own; None: none is set."""
     restarts: int
     """How many times in a row the conductor may start the ranks again before a person is needed."""
+    grace_seconds: int
+    """Between SIGTERM and SIGKILL of a rank."""
     rank_port: int
 
 

@@ -20,12 +20,12 @@ def links(release: str) -> dict[str, Any]:
     return _daemon(LINKS, release, "serving.links.daemon", "links.json")
 
 
-def agent(release: str, account: str) -> dict[str, Any]:
+def agent(release: str, account: str, *, grace_seconds: int) -> dict[str, Any]:
     """The agent; it has longer to leave than its rank has: SIGKILL can leak wired memory until reboot."""
     return _daemon(AGENT, release, "serving.agent.daemon", "agent.json") | {
         "UserName": account,
         "GroupName": account,
-        "ExitTimeOut": 45,
+        "ExitTimeOut": grace_seconds + 15,
         # launchd's own limit is 256, and every client is a connection; the hard limit needs no change.
         "SoftResourceLimits": {"NumberOfFiles": 8192},
     }

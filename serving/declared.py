@@ -34,6 +34,7 @@ Address = Annotated[str, _parsed(IPv4Address)]
 Network = Annotated[str, _parsed(IPv4Network)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+(\.\d+)?$")]
+Layers = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)]
 AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/\S*$")]
 
 
@@ -132,8 +133,13 @@ class Replica(Declared):
     sharding: Literal["tensor", "pipeline"] | None = None
     context_tokens: Annotated[int, Field(ge=256)] = 8192
     slots: Annotated[int, Field(ge=1, le=64)] = 4
+    queue: Annotated[int, Field(ge=0, le=1024)] = 64
+    wait_seconds: Annotated[int, Field(ge=1)] = 300
+    pipeline_layers: Layers | Literal["even", "by memory"] = "even"
+    wired_limit: Literal["recommended"] | None = "recommended"
     ready_within_seconds: Annotated[int, Field(ge=5)] = 600
     restarts: Annotated[int, Field(ge=0, le=10)] = 3
+    grace_seconds: Annotated[int, Field(ge=1, le=600)] = 60
 
 
 class Gateway(Declared):

@@ -163,7 +163,10 @@ class Plan:
 
     def agent_daemon(self, machine: str) -> Daemon:
         """A machine's agent."""
-        return _daemon(daemons.agent(self.agent(machine).path, self.cluster.account.name))
+        replica = self.cluster.replica_of(machine)
+        grace_seconds = 0 if replica is None else replica.grace_seconds
+        release = self.agent(machine).path
+        return _daemon(daemons.agent(release, self.cluster.account.name, grace_seconds=grace_seconds))
 
     def proof(self, replica: Replica) -> dict[str, Any]:
         """Where and how to ask whether a replica is ready with its release, and how long that may take."""
@@ -277,7 +280,11 @@ def _replica(cluster: Cluster, replica: Replica, manifest: Manifest, machine: st
         golden=weights.golden,
         context_tokens=replica.context_tokens,
         slots=replica.slots,
+        queue=replica.queue,
+        wait_seconds=replica.wait_seconds,
+        wired_limit=replica.wired_limit,
         restarts=replica.restarts,
+        grace_seconds=replica.grace_seconds,
         rank_port=cluster.ports.rank,
     )
 

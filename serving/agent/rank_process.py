@@ -19,7 +19,7 @@ from subprocess import PIPE, STDOUT, Popen
 
 from serving.api import RankReport
 from serving.errors import StartRefused
-from serving.rank.status import RankSpec, read_status, read_ticks, replace
+from serving.rank.status import RankSpec, read_status, read_tick, replace
 
 GRACE_SECONDS = 30.0
 """Between SIGTERM and SIGKILL: a rank that is killed may leave its wired memory behind until a reboot."""
@@ -112,7 +112,7 @@ class RankProcess:
             generation=told if self._process is None else self._generation,
             living=living,
             status=status,
-            tick=read_ticks(self.tick_file),
+            tick=read_tick(self.tick_file),
             exit_code=None if self._process is None else self._process.poll(),
             killed=self._killed,
             last_words="" if living else self._last_words(),

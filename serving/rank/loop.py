@@ -23,12 +23,12 @@ from types import TracebackType
 from typing import Any
 
 from serving.configuration import ReplicaConfiguration
-from serving.rank.status import Exit, StatusFile, Ticks
+from serving.rank.status import Activity, Exit, StatusFile, Ticks
 
 # Neither package carries types for these parts.
 _server: Any = importlib.import_module("mlx_lm.server")
 
-Advance = Callable[[], None]
+Advance = Callable[[Activity], None]
 
 _IDLE_ROUNDS = 20
 _NAP_SECONDS = 0.1
@@ -87,7 +87,7 @@ class _WatchedGenerator(_server.ResponseGenerator):
         request = super()._next_request(timeout)
         # A loop that has something to do asks without a timeout.
         self._idle_rounds = self._idle_rounds + 1 if request is None and timeout is not None else 0
-        self._advance()
+        self._advance("idle" if timeout is not None else "decoding")
         if not self._goes_round:
             self._goes_round = True
             self._status.report(phase="serving")
@@ -100,7 +100,7 @@ class _WatchedBudget(_server.TimeBudget):
         super().__init__()
 
     def __next__(self) -> None:
-        self._advance()
+        self._advance("decoding")
         return super().__next__()
 
 
@@ -109,9 +109,9 @@ def _watched_stream(advance: Advance, stream: Callable[..., Iterator[Any]], **ar
     report = arguments.pop("prompt_progress_callback")
 
     def progress(processed: int, total: int) -> None:
-        advance()
+        advance("prefilling")
         report(processed, total)
 
     for step in stream(prompt_progress_callback=progress, **arguments):
-        advance()
+        advance("decoding")
         yield step

@@ -1,7 +1,7 @@
 """What a rank is told, what it says of itself, and the counter that shows its generation loop moving.
 
 A rank talks to its agent through three files in the agent's state directory, so that neither needs the other's event
-loop: RankSpec (read once), RankStatus (replaced whole at each change) and eight bytes of ticks (mapped into memory).
+loop: RankSpec (read once), RankStatus (replaced whole at each change) and a few bytes of ticks (mapped into memory).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import struct
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import ValidationError
 
@@ -21,7 +21,12 @@ from serving.declared import Declared
 Phase = Literal["checking", "checked", "joining", "loading", "serving", "refused", "ended"]
 """`checked` waits to be let in: collectives have a connect window of seconds, hashing weights takes minutes."""
 
-_TICK = struct.Struct("<Q")
+Activity = Literal["idle", "decoding", "prefilling"]
+"""What the generation loop is at between two ticks. Reading one chunk of a long prompt is a single step."""
+
+_ACTIVITIES: tuple[Activity, ...] = get_args(Activity)
+# Two threads write, each its own part.
+_STEP, _BEAT = struct.Struct("<QB"), struct.Struct("<Q")
 
 
 class Exit(IntEnum):
@@ -95,25 +100,40 @@ def read_status(path: Path) -> RankStatus | None:
 
 
 class Ticks:
-    """A counter that any process can read while the one that advances it is stuck."""
+    """Two counters that any process can read while the one that advances them is stuck."""
 
     def __init__(self, path: str) -> None:
-        Path(path).write_bytes(bytes(_TICK.size))
+        Path(path).write_bytes(bytes(_STEP.size + _BEAT.size))
         descriptor = os.open(path, os.O_RDWR)
-        self._memory = mmap.mmap(descriptor, _TICK.size)
+        self._memory = mmap.mmap(descriptor, _STEP.size + _BEAT.size)
         os.close(descriptor)
-        self._count = 0
+        self._count = self._beats = 0
 
-    def advance(self) -> None:
-        """Count one step of the generation loop."""
+    def advance(self, activity: Activity) -> None:
+        """Count one step of the generation loop, and say what the next one is."""
         self._count += 1
-        _TICK.pack_into(self._memory, 0, self._count)
+        _STEP.pack_into(self._memory, 0, self._count, _ACTIVITIES.index(activity))
+
+    def beat(self) -> None:
+        """Show that the process runs at all, whatever its generation loop waits for."""
+        self._beats += 1
+        _BEAT.pack_into(self._memory, _STEP.size, self._beats)
 
 
-def read_ticks(path: Path) -> int | None:
-    """How far the counter is, or None when no rank has made one."""
+class Tick(NamedTuple):
+    """How far a rank's counters are."""
+
+    steps: int
+    beats: int
+    activity: Activity
+
+
+def read_tick(path: Path) -> Tick | None:
+    """How far the counters are, or None when no rank has made them."""
     try:
-        (count,) = _TICK.unpack(path.read_bytes())
-    except (FileNotFoundError, struct.error):
+        content = path.read_bytes()
+        steps, activity = _STEP.unpack_from(content)
+        (beats,) = _BEAT.unpack_from(content, _STEP.size)
+        return Tick(steps, beats, _ACTIVITIES[activity])
+    except (FileNotFoundError, struct.error, IndexError):
         return None
-    return count

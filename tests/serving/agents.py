@@ -110,7 +110,10 @@ def _replica(rank: int, declared: Any, weights: Path, **changes: Any) -> Replica
         golden=Golden(question=GOLDEN_QUESTION, answer=GOLDEN_ANSWER),
         context_tokens=1024,
         slots=2,
+        queue=8,
+        wait_seconds=30,
         restarts=2,
+        grace_seconds=30,
         rank_port=RANK_PORT,
     )
     return told.model_copy(update=changes)

@@ -28,7 +28,10 @@ def replica(rank: int = 0, **changes: Any) -> ReplicaConfiguration:
         golden=Golden(question="Who?", answer="Me"),
         context_tokens=2048,
         slots=4,
+        queue=8,
+        wait_seconds=30,
         restarts=2,
+        grace_seconds=30,
         rank_port=7441,
     )
     return told.model_copy(update=changes)

@@ -11,7 +11,7 @@ GOLDEN = Path(__file__).parent / "golden"
 RELEASE = "/opt/cidermill/releases/{}-0123456789ab"
 PLISTS = {
     daemons.LINKS: daemons.links(RELEASE.format("links")),
-    daemons.AGENT: daemons.agent(RELEASE.format("agent"), "_cidermill"),
+    daemons.AGENT: daemons.agent(RELEASE.format("agent"), "_cidermill", grace_seconds=60),
     daemons.GATEWAY: daemons.gateway(RELEASE.format("gateway"), "_cidermill"),
 }
 

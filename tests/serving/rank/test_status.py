@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from serving.rank.status import RankStatus, StatusFile, Ticks, read_status, read_ticks
+from serving.rank.status import RankStatus, StatusFile, Tick, Ticks, read_status, read_tick
 
 BEGUN = RankStatus(machine="mac-1", generation=3, pid=7, phase="checking")
 
@@ -23,15 +23,16 @@ def test_no_status_is_none(tmp_path: Path):
 def test_ticks_are_seen_by_who_reads_the_file(tmp_path: Path):
     path = tmp_path / "ticks"
     ticks = Ticks(str(path))
-    before = read_ticks(path)
+    before = read_tick(path)
     for _ in range(1000):
-        ticks.advance()
+        ticks.advance("decoding")
+    ticks.beat()
 
-    assert (before, read_ticks(path)) == (0, 1000)
+    assert (before, read_tick(path)) == (Tick(0, 0, "idle"), Tick(1000, 1, "decoding"))
 
 
 def test_no_ticks_are_none(tmp_path: Path):
     (tmp_path / "half").write_bytes(b"123")
 
-    assert read_ticks(tmp_path / "none") is None
-    assert read_ticks(tmp_path / "half") is None
+    assert read_tick(tmp_path / "none") is None
+    assert read_tick(tmp_path / "half") is None
