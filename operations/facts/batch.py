@@ -15,7 +15,7 @@ from typing import Any
 from pyinfra.api.exceptions import FactProcessError
 from pyinfra.api.facts import FactBase
 
-from operations.facts.reading import Asking, Bounded, beginning, in_one_perl
+from operations.facts.reading import Asking, Bounded, beginning, in_one_perl, lines_of
 
 Facts = Mapping[str, tuple[FactBase[Any], Mapping[str, Any]]]
 """By name a fact and the arguments of its command; the same mapping for asking and for reading."""
@@ -73,7 +73,7 @@ def _parts(output: Iterable[str]) -> dict[int, list[str] | None]:
     parts: dict[int, list[str] | None] = {}
     begun = Counter[int]()
     place, lines = -1, list[str]()
-    for line in output:
+    for line in lines_of(output):
         if begins := _BEGINS.fullmatch(line):
             place, lines = int(begins[1]), []
             begun[place] += 1

@@ -57,6 +57,7 @@ def _shows_filter(words: list[str]) -> bool:
 
 
 READS: dict[str, Shape] = {
+    "/bin/date": lambda words: words == ["-u", "+%s"],
     "/bin/df": _any,
     "/bin/launchctl": _begins("list", "print"),
     "/sbin/ifconfig": lambda words: len(words) < 2,
@@ -118,8 +119,13 @@ class ReplyCache:
         file = Path(f"{self._directory}/{'root' if call.is_root else 'others'}{path}{SEPARATOR}{key}.sh")
         file.parent.mkdir(parents=True, exist_ok=True)
         new = file.with_name(f"{file.name}.new")
-        new.write_bytes(_printing(reply))
+        new.write_bytes(_telling_time(reply) if path == "/bin/date" else _printing(reply))
         os.replace(new, file)
+
+
+def _telling_time(reply: Reply) -> bytes:
+    """The seconds of a clock that is as far off as it was."""
+    return f"exec /usr/bin/perl -e 'print time + {int(reply.stdout) - int(time.time())}, qq(\\n)'\n".encode()
 
 
 def _printing(reply: Reply) -> bytes:

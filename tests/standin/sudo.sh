@@ -22,10 +22,15 @@ while [ $# -gt 0 ]; do
     shift
 done
 
+# This runs for nearly everything a deploy does, so it starts as few processes as it can.
 caller=$(id) # uid=501(admin) gid=20(staff) groups=20(staff),80(admin)
 allowed=''
 case ${caller##* groups=} in *'(admin)'* | *'(wheel)'*) allowed=yes ;; esac
-if [ -z "$allowed" ] || grep -q true /System/Standin/memory/sudo.json 2>/dev/null; then
+asks=''
+[ ! -f /System/Standin/memory/sudo.json ] || while read -r line || [ -n "$line" ]; do
+    case $line in *true*) asks=yes ;; esac
+done </System/Standin/memory/sudo.json
+if [ -z "$allowed" ] || [ -n "$asks" ]; then
     [ -z "$may_ask" ] ||
         echo 'sudo: a terminal is required to read the password; either use the -S option to read from standard' \
             'input or configure an askpass helper' >&2
@@ -33,11 +38,14 @@ if [ -z "$allowed" ] || grep -q true /System/Standin/memory/sudo.json 2>/dev/nul
 fi
 [ -z "$validate" ] || exit 0
 
-IFS=: read -r _ _ uid gid _ target_home _ <<EOF
-$(grep "^$user:" /etc/passwd || echo ::)
-EOF
+uid='' gid='' target_home=''
+while IFS=: read -r name _ its_uid its_gid _ its_home _; do
+    [ "$name" != "$user" ] || { uid=$its_uid gid=$its_gid target_home=$its_home; break; }
+done </etc/passwd
 [ -n "$uid" ] || refuse "unknown user $user"
-[ -z "$group" ] || gid=$(grep "^$group:" /etc/group | cut -d: -f3)
+[ -z "$group" ] || { gid=''; while IFS=: read -r name _ its_gid _; do
+    [ "$name" != "$group" ] || { gid=$its_gid; break; }
+done </etc/group; }
 [ -n "$gid" ] || refuse "unknown group $group"
 
 command=''
@@ -48,9 +56,10 @@ case $command in */*) ;; *) command -v "$command" >/dev/null || refuse "$command
 # Built from the inside out: the command with its VAR=value, as the user, in sudo's environment, through su to root.
 set -- /usr/bin/env "$@"
 [ "$uid:$gid" = 0:0 ] || set -- /usr/bin/setpriv --reuid "$uid" --regid "$gid" --init-groups "$@"
+caller_name=${caller#*(} caller_name=${caller_name%%)*}
 from_uid=${caller#uid=} from_gid=${caller#* gid=}
 export HOME="${home:-$target_home}" USER="$user" LOGNAME="$user"
-export SUDO_UID="${from_uid%%(*}" SUDO_GID="${from_gid%%(*}" SUDO_USER="$(expr "$caller" : 'uid=[0-9]*(\([^)]*\)')"
+export SUDO_UID="${from_uid%%(*}" SUDO_GID="${from_gid%%(*}" SUDO_USER="$caller_name"
 [ -n "$keep_all" ] || set -- /usr/bin/env -i "PATH=$PATH" "HOME=$HOME" "USER=$USER" "LOGNAME=$LOGNAME" \
     "SUDO_USER=$SUDO_USER" "SUDO_UID=$SUDO_UID" "SUDO_GID=$SUDO_GID" SHELL=/bin/sh ${MAIL+"MAIL=$MAIL"} \
     ${TERM+"TERM=$TERM"} ${TZ+"TZ=$TZ"} ${LANG+"LANG=$LANG"} ${LC_ALL+"LC_ALL=$LC_ALL"} ${LC_CTYPE+"LC_CTYPE=$LC_CTYPE"} "$@"

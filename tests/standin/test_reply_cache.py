@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,14 @@ def test_a_change_forgets_everything_and_nothing_is_kept_until_it_has_settled(
 def test_the_time_is_neither_kept_nor_a_change(directory: Path) -> None:
     cache = ReplyCache(directory)
     note(cache, "/sbin/ifconfig", "-a")
-    note(cache, "/bin/date", "-u", "+%s")
+    note(cache, "/bin/date", "-u", "+%H")
 
     assert kept(directory) == ["root/sbin/ifconfig^-a.sh"]
+
+
+def test_of_the_clock_it_is_kept_how_far_it_is_off(directory: Path) -> None:
+    call = Call(["/bin/date", "-u", "+%s"], 0, io.BytesIO())
+    ReplyCache(directory).note("/bin/date", call, Reply(f"{int(time.time()) + 5000}\n"))
+    told = subprocess.run(["sh", directory / "root/bin/date^-u^+%s.sh"], capture_output=True, text=True, check=True)
+
+    assert 4990 < int(told.stdout) - time.time() < 5010
