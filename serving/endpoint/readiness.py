@@ -97,7 +97,7 @@ class Readiness:
                 return state.generation
             await self._change(self._times.second_look if state.generation == failed else None)
 
-    async def lost(self, generation: int, heard: Callable[[], float]) -> str:
+    async def lost(self, generation: int | None, heard: Callable[[], float]) -> str:
         """Wait until an attempt with a generation has no future; returns why. `heard`: when it last brought news."""
         clock, idle = asyncio.get_running_loop().time, None
         while True:
