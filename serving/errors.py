@@ -6,7 +6,11 @@ CidermillError
 ├── LinksUnreadable      macOS does not tell about Thunderbolt ports or does not change them
 ├── StartRefused         an agent does not start or admit a rank now
 ├── RequestRefused       a client's request must not reach mlx-lm as it is
+├── QueueFull            as many requests wait for a replica as may
+├── ReplicaUnavailable   a replica does not take a request now, and it has waited as long as it may
+├── AnswerDiffers        an answer that was begun cannot be continued word for word
 ├── UpstreamFailed       mlx-lm did not answer a request, or not whole
+│   └── UpstreamUnreachable   it never got the request
 └── AgentUnreachable     an agent did not answer, or not in the agreed shape
 
 Messages read: cannot do what, on which: seen, needed. Next step.
@@ -48,3 +52,23 @@ class RequestRefused(CidermillError):
 
 class UpstreamFailed(CidermillError):
     """mlx-lm did not answer a request, or not whole."""
+
+
+class UpstreamUnreachable(UpstreamFailed):
+    """mlx-lm never got the request."""
+
+
+class QueueFull(CidermillError):
+    """As many requests wait for a replica as may."""
+
+
+class ReplicaUnavailable(CidermillError):
+    """A replica does not take a request now, and it has waited as long as it may."""
+
+
+class AnswerDiffers(CidermillError):
+    """An answer that was begun cannot be continued word for word; `code` says why, as clients are told."""
+
+    def __init__(self, text: str, code: str) -> None:
+        super().__init__(text)
+        self.code = code

@@ -54,7 +54,7 @@ def _application(configuration: AgentConfiguration, agent: Agent, token: str) ->
     others = [Peer(member, configuration.port, token) for member in replica.members[1:]]
     upstream = Upstream(replica)
     conducting = Conducting(replica, [agent, *others], upstream, Path(configuration.state_directory))
-    endpoint = Endpoint(replica, lambda: conducting.state, upstream)
+    endpoint = Endpoint(replica, lambda: conducting.state, _a_moment, upstream)
     return application(agent, conducting, token, _lifespan(agent, conducting), endpoint.routes())
 
 
@@ -72,6 +72,10 @@ def _lifespan(agent: Agent, conducting: Conducting | None) -> Lifespan:
             await agent.leave()
 
     return lifespan
+
+
+async def _a_moment() -> None:
+    await asyncio.sleep(0.1)
 
 
 def _leave_if_it_failed(task: asyncio.Task[None]) -> None:

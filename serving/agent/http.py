@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from serving.api import Generation
 from serving.conductor.conducting import Conducting
 from serving.conductor.peers import Keeper
-from serving.endpoint.routes import error, unavailable
+from serving.endpoint.responses import ERRORS, error, unavailable
 from serving.errors import StartRefused, TransportRefused
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
@@ -30,7 +30,10 @@ def application(
     """The agent's application. `conducting` and `routes`, the endpoint's, only where rank 0 is."""
     own = _Routes(keeper, conducting)
     return Starlette(
-        routes=[*own.routes(), *routes], middleware=[Middleware(TokenGuard, token=token)], lifespan=lifespan
+        routes=[*own.routes(), *routes],
+        middleware=[Middleware(TokenGuard, token=token)],
+        lifespan=lifespan,
+        exception_handlers=ERRORS,
     )
 
 

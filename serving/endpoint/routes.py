@@ -1,151 +1,159 @@
 """The OpenAI-compatible door of one replica. Nothing else reaches `mlx_lm.server`.
 
-Only whole, typed, bounded requests pass (`requests`), and only while the replica is ready. Errors have OpenAI's shape.
+Only whole, typed, bounded requests pass (`requests`), as many at once as there are slots (`admission`). What a replica
+cannot answer now is held and asked again (`answering`), for as long as a request may wait. Errors have OpenAI's shape.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import AsyncExitStack, aclosing, suppress
+from functools import partial
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from serving.api import ReplicaState
 from serving.configuration import ReplicaConfiguration
+from serving.endpoint.admission import Admission, Pace
+from serving.endpoint.answering import Event, Terms
+from serving.endpoint.body import read_body
+from serving.endpoint.exchange import ClientLeft, Door, Exchange
+from serving.endpoint.metrics import EndpointReport, Exposition, Tally, exposed
+from serving.endpoint.readiness import Patience, Readiness, Times
 from serving.endpoint.requests import Kind, body_limit, clean, parse
-from serving.endpoint.upstream import Event, Upstream
-from serving.errors import CidermillError, RequestRefused, UpstreamFailed
+from serving.endpoint.responses import data, error, told
+from serving.endpoint.telling import Chunk
+from serving.endpoint.turn import Turn
+from serving.endpoint.upstream import Upstream
+from serving.endpoint.whole import Whole
+from serving.errors import CidermillError
 
-_RETRY_SECONDS = "5"
-_CLIENT_LEFT = 499
+KEY_HEADER = "x-cidermill-key"
+"""Whose request it is, as the gateway says; turns are taken between these."""
 
 
 class Endpoint:
     """OpenAI's chat and completions for one replica."""
 
-    def __init__(self, replica: ReplicaConfiguration, state: Callable[[], ReplicaState], upstream: Upstream) -> None:
+    def __init__(
+        self,
+        replica: ReplicaConfiguration,
+        state: Callable[[], ReplicaState],
+        changed: Callable[[], Coroutine[Any, Any, None]],
+        upstream: Upstream,
+        times: Times | None = None,
+    ) -> None:
         self._replica = replica
-        self._state = state
         self._upstream = upstream
+        self._admission = Admission(replica.slots, replica.queue)
+        self._pace = Pace(replica.slots)
+        self._readiness = Readiness(state, changed, times)
+        self._tally = Tally()
+        self._tally.registry.register(Exposition(lambda: self.report, state))
+
+    @property
+    def report(self) -> EndpointReport:
+        """What there is to say of it now."""
+        return self._tally.report(self._admission)
 
     def routes(self) -> list[Route]:
         """What clients may call."""
         return [
-            Route("/v1/chat/completions", self._chat, methods=["POST"]),
-            Route("/v1/completions", self._text, methods=["POST"]),
+            Route("/v1/chat/completions", Door(partial(self._serve, "chat")), methods=["POST"]),
+            Route("/v1/completions", Door(partial(self._serve, "text")), methods=["POST"]),
             Route("/v1/models", self._models, methods=["GET"]),
+            Route("/v1/models/{name:path}", self._one, methods=["GET"]),
+            Route("/metrics", self._metrics, methods=["GET"]),
         ]
 
-    async def _chat(self, request: Request) -> Response:
-        return await self._answer("chat", request)
-
-    async def _text(self, request: Request) -> Response:
-        return await self._answer("text", request)
-
     async def _models(self, _: Request) -> Response:
+        return JSONResponse({"object": "list", "data": [self._served()]})
+
+    async def _one(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if name != self._replica.weights:
+            return error(404, f"cannot find model '{name[:80]}': here is '{self._replica.weights}'.", "not_found_error")
+        return JSONResponse(self._served())
+
+    def _served(self) -> dict[str, Any]:
+        context = self._replica.context_tokens
         served = {"id": self._replica.weights, "object": "model", "created": 0, "owned_by": "cidermill"}
-        return JSONResponse({"object": "list", "data": [served]})
+        return served | {"max_model_len": context, "context_window": context}
 
-    async def _answer(self, kind: Kind, request: Request) -> Response:
-        path = request.url.path
+    async def _metrics(self, _: Request) -> Response:
+        return Response(exposed(self._tally.registry), media_type=CONTENT_TYPE_LATEST)
+
+    async def _serve(self, kind: Kind, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one client, and count how it ended."""
+        request, exchange = Request(scope, receive), Exchange(scope, receive, send)
         try:
-            asked = clean(kind, parse(await _body(request, body_limit(self._replica))), self._replica)
-            state = self._state()
-            if state.state != "ready":
-                return unavailable(f"replica '{state.name}' is {state.state}, needed ready.")
-            if asked.stream:
-                return await self._stream(path, asked.body, asked.usage)
-            whole = await _unless_left(request, self._upstream.complete(path, asked.body))
-        except RequestRefused as refused:
-            return error(refused.status, str(refused), "invalid_request_error", refused.parameter)
-        except UpstreamFailed as failed:
-            return error(502, _said(self._replica, failed), "server_error")
-        return Response(status_code=_CLIENT_LEFT) if whole is None else JSONResponse(self._named(whole))
+            content = await read_body(request, body_limit(self._replica))
+            await exchange.until_left(self._answer(kind, request, content, exchange))
+            outcome = "answered"
+        except (ClientDisconnect, ClientLeft):
+            outcome = "left"
+        except CidermillError as fault:
+            tell = told(fault, self._replica.name, self._pace.retry_seconds(self._admission.waiting))
+            outcome = tell.outcome
+            with suppress(ClientLeft):
+                await (exchange.end(data(tell.object)) if exchange.begun else exchange.whole(tell.response()))
+        except BaseException:
+            self._tally.requests["failed"] += 1
+            raise
+        self._tally.requests[outcome] += 1
 
-    async def _stream(self, path: str, body: dict[str, Any], usage: bool) -> Response:
-        events = self._upstream.events(path, body)
-        # Up to here a failure still has a status of its own.
-        first = await anext(events, None)
-        if first is None:
-            raise UpstreamFailed("mlx-lm ended its answer without a chunk")
-        return StreamingResponse(
-            self._lines(first, events, usage), media_type="text/event-stream", headers={"Cache-Control": "no-cache"}
-        )
+    async def _answer(self, kind: Kind, request: Request, content: bytes, exchange: Exchange) -> None:
+        clock = asyncio.get_running_loop().time
+        came = clock()
+        wanted = clean(kind, parse(content), self._replica)
+        self._readiness.require_open()
+        patience = Patience(self._replica.wait_seconds, self._readiness)
+        async with AsyncExitStack() as slot:
+            key = request.headers.get(KEY_HEADER, "")
+            await patience.spend(slot.enter_async_context(self._admission.slot(key)))
+            began = clock()
+            slot.callback(lambda: self._pace.took(clock() - began))
+            turn = Turn(self._readiness, self._upstream, patience, self._tally)
+            slot.callback(lambda: self._tally.add(turn.told, turn.course))
+            terms = Terms(most_tokens=wanted.body["max_tokens"])
+            events = self._timed(came, turn.events(request.url.path, wanted.body, terms))
+            await (self._stream(events, exchange, wanted.usage) if wanted.stream else self._collect(events, exchange))
 
-    async def _lines(self, first: Event, events: AsyncGenerator[Event, None], usage: bool) -> AsyncGenerator[str, None]:
-        try:
-            yield self._line(first)
+    async def _stream(self, events: AsyncGenerator[Event, None], exchange: Exchange, usage: bool) -> None:
+        async with aclosing(events):
             async for event in events:
-                if usage or isinstance(event, str) or event["choices"]:
-                    yield self._line(event)
-        except UpstreamFailed as failed:
-            yield _data({"error": _error_object(_said(self._replica, failed), "server_error", None)})
-        else:
-            yield "data: [DONE]\n\n"
-        finally:
-            await events.aclose()
+                if isinstance(event, str):
+                    await exchange.part(f"{event}\n\n".encode())
+                elif usage or event["choices"]:
+                    await exchange.part(data(self._named(event)))
+        await exchange.end(b"data: [DONE]\n\n")
 
-    def _line(self, event: Event) -> str:
-        if isinstance(event, str):
-            return f"{event}\n\n"
-        named = self._named(event)
-        if named["object"] == "chat.completion":  # mlx-lm's word in its usage chunk
-            named["object"] = "chat.completion.chunk"
-        return _data(named)
+    async def _collect(self, events: AsyncGenerator[Event, None], exchange: Exchange) -> None:
+        whole = Whole()
+        async with aclosing(events):
+            async for event in events:
+                if not isinstance(event, str):
+                    whole.add(event)
+        await exchange.whole(JSONResponse({**whole.answer(), "model": self._replica.weights}))
 
-    def _named(self, answer: dict[str, Any]) -> dict[str, Any]:
-        return {**answer, "model": self._replica.weights}
+    async def _timed(self, came: float, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+        clock, last = asyncio.get_running_loop().time, None
+        async with aclosing(events):
+            async for event in events:
+                if not isinstance(event, str) and event["choices"]:
+                    now = clock()
+                    (self._tally.first if last is None else self._tally.between).observe(now - (last or came))
+                    last = now
+                yield event
 
-
-def error(status: int, message: str, kind: str, parameter: str | None = None) -> JSONResponse:
-    """An error as OpenAI's clients expect it."""
-    return JSONResponse({"error": _error_object(message, kind, parameter)}, status)
-
-
-def unavailable(message: str) -> JSONResponse:
-    """The replica cannot take a request now."""
-    response = error(503, message, "server_error")
-    response.headers["Retry-After"] = _RETRY_SECONDS
-    return response
-
-
-def _error_object(message: str, kind: str, parameter: str | None) -> dict[str, Any]:
-    return {"message": message, "type": kind, "param": parameter, "code": None}
-
-
-def _data(value: object) -> str:
-    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
-
-
-def _said(replica: ReplicaConfiguration, failed: CidermillError) -> str:
-    return f"replica '{replica.name}' lost this request: {failed}. Send it again."
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    content = bytearray()
-    async for part in request.stream():
-        content += part
-        if len(content) > limit:
-            raise RequestRefused(f"cannot read the request: it has more than {limit} bytes. Shorten it.", status=413)
-    return bytes(content)
-
-
-async def _unless_left(request: Request, answer: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any] | None:
-    """The answer, or None when the client went away first; the answer is then abandoned."""
-    answering = asyncio.create_task(answer)
-    leaving = asyncio.create_task(_left(request))
-    try:
-        await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        return answering.result() if answering.done() else None
-    finally:
-        answering.cancel()
-        leaving.cancel()
-
-
-async def _left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+    def _named(self, chunk: Chunk) -> Chunk:
+        chunk = {**chunk, "model": self._replica.weights}
+        if chunk["object"] == "chat.completion":  # mlx-lm's word in its usage chunk
+            chunk["object"] = "chat.completion.chunk"
+        return chunk

@@ -2,7 +2,8 @@
 
 It always streams: mlx-lm 0.32.2 notices that a client has left only when it writes, so an answer in one piece would
 be generated to its end for nobody. A stream without `[DONE]` is a failure, whatever came before. mlx-lm answers 404 to
-everything that goes wrong before the first token; only the death of its generation thread is its own fault.
+everything that goes wrong before the first token; only the death of its generation thread is its own fault. Nothing
+ends an answer that takes long; who asks watches for evidence (`readiness`).
 """
 
 from __future__ import annotations
@@ -14,13 +15,12 @@ from typing import Any
 import httpx
 
 from serving.configuration import ReplicaConfiguration
-from serving.errors import RequestRefused, UpstreamFailed
+from serving.endpoint.answering import Event
+from serving.endpoint.whole import Whole
+from serving.errors import RequestRefused, UpstreamFailed, UpstreamUnreachable
 
-Event = dict[str, Any] | str
-"""One chunk of an answer, or a comment line that keeps the connection alive."""
-
-_TIMEOUT = httpx.Timeout(connect=5, write=30, pool=30, read=900)
-"""mlx-lm is silent while a request waits for its turn."""
+_TIMEOUT = httpx.Timeout(None, connect=10)
+"""Connecting is done by the kernel, however busy or stuck mlx-lm is."""
 
 _DEAD = "generation thread died"
 
@@ -52,13 +52,15 @@ class Upstream:
                     event = _event(line)
                     if event is not None:
                         yield event
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise UpstreamUnreachable(f"mlx-lm did not answer: {type(error).__name__} {error}") from error
         except httpx.HTTPError as error:
             raise UpstreamFailed(f"mlx-lm did not answer: {type(error).__name__} {error}") from error
         raise UpstreamFailed("mlx-lm ended its answer before it was whole")
 
     async def complete(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer to a request in one piece, as OpenAI has it when `stream` is false."""
-        whole = _Whole()
+        """The answer to a request in one piece, asked once."""
+        whole = Whole()
         events = self.events(path, body)
         try:
             async for event in events:
@@ -77,7 +79,8 @@ def _event(line: str) -> Event | None:
     try:
         return json.loads(line.removeprefix("data: "))
     except json.JSONDecodeError as error:
-        raise UpstreamFailed(f"mlx-lm sent something that is no JSON: {line[:200]}") from error
+        # What it sent is part of somebody's answer, and no business of a log.
+        raise UpstreamFailed("mlx-lm sent something that is no JSON") from error
 
 
 def _error(status: int, content: bytes) -> RequestRefused | UpstreamFailed:
@@ -88,47 +91,3 @@ def _error(status: int, content: bytes) -> RequestRefused | UpstreamFailed:
     if status >= httpx.codes.INTERNAL_SERVER_ERROR or _DEAD in text:
         return UpstreamFailed(f"mlx-lm refused: {status} {text}")
     return RequestRefused(f"cannot answer this request: {text}")
-
-
-class _Whole:
-    """Chunks put together."""
-
-    def __init__(self) -> None:
-        self._last: dict[str, Any] = {}
-        self._usage: dict[str, Any] | None = None
-        self._finish: str | None = None
-        self._parts: dict[str, list[str]] = {"text": [], "content": [], "reasoning": []}
-        self._tool_calls: list[dict[str, Any]] = []
-
-    def add(self, chunk: dict[str, Any]) -> None:
-        self._usage = chunk.get("usage") or self._usage
-        for choice in chunk["choices"]:
-            self._last = chunk
-            self._finish = choice["finish_reason"] or self._finish
-            pieces = {**choice.get("delta", {}), "text": choice.get("text")}
-            for name, parts in self._parts.items():
-                parts.append(pieces.get(name) or "")
-            for call in pieces.get("tool_calls") or ():
-                self._tool_calls.append({key: value for key, value in call.items() if key != "index"})
-
-    def answer(self) -> dict[str, Any]:
-        if not self._last:
-            raise UpstreamFailed("mlx-lm ended its answer without a choice")
-        choice: dict[str, Any] = {"index": 0, "finish_reason": self._finish, "logprobs": None}
-        chat = self._last["object"].startswith("chat")
-        choice |= {"message": self._message()} if chat else {"text": "".join(self._parts["text"])}
-        return {
-            **self._last,
-            "object": "chat.completion" if chat else "text_completion",
-            "choices": [choice],
-            "usage": self._usage,
-        }
-
-    def _message(self) -> dict[str, Any]:
-        message: dict[str, Any] = {"role": "assistant", "content": "".join(self._parts["content"]) or None}
-        reasoning = "".join(self._parts["reasoning"])
-        if reasoning:
-            message["reasoning"] = reasoning
-        if self._tool_calls:
-            message["tool_calls"] = self._tool_calls
-        return message

@@ -15,7 +15,10 @@ from typing import Any
 class Script:
     """What the server answers, and what it was asked."""
 
-    lines: list[str] = field(default_factory=list)
+    lines: list[str | threading.Event] = field(default_factory=list)
+    """An event in between is waited for."""
+    earlier: list[list[str | threading.Event]] = field(default_factory=list)
+    """What the first requests get instead of `lines`, one after another."""
     status: int = 200
     error: str = ""
     endless: bool = False
@@ -26,7 +29,21 @@ class Script:
 
     def say(self, *chunks: dict[str, Any], done: bool = True) -> None:
         """Answer with these chunks."""
-        self.lines = [f"data: {json.dumps(chunk)}" for chunk in chunks] + (["data: [DONE]"] if done else [])
+        self.lines = said(*chunks, done=done)
+
+    def break_off(self, *chunks: dict[str, Any]) -> None:
+        """Answer the next request that nothing is planned for with these chunks, and then no more."""
+        self.earlier.append(said(*chunks, done=False))
+
+
+def said(*chunks: dict[str, Any], done: bool = True) -> list[str | threading.Event]:
+    """Chunks as lines of a stream."""
+    return [*(f"data: {json.dumps(chunk)}" for chunk in chunks), *(["data: [DONE]"] if done else [])]
+
+
+def made_of(chunk: dict[str, Any], *tokens: int) -> dict[str, Any]:
+    """A chunk as rank 0 has it: with the tokens it is made of."""
+    return {**chunk, "cidermill": {"tokens": list(tokens)}}
 
 
 def chat(finish: str | None = None, **delta: Any) -> dict[str, Any]:
@@ -58,20 +75,24 @@ USAGE = {
 
 
 @contextmanager
-def speaking() -> Iterator[Script]:
-    """The server, listening on a port of its own."""
+def speaking(port: int = 0) -> Iterator[Script]:
+    """The server, listening on a port of its own unless one is given."""
     script = Script()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             script.asked.append((self.path, body))
+            lines = script.earlier.pop(0) if script.earlier else script.lines
             self.send_response(script.status)
             self.end_headers()
             try:
                 self.wfile.write(json.dumps({"error": script.error}).encode() if script.error else b"")
-                for line in script.lines:
-                    self.wfile.write(f"{line}\n\n".encode())
+                for line in lines:
+                    if isinstance(line, threading.Event):
+                        line.wait(20)
+                    else:
+                        self.wfile.write(f"{line}\n\n".encode())
                 while script.endless:
                     self.wfile.write(f"{script.lines[-1]}\n\n".encode())
             except (BrokenPipeError, ConnectionResetError):
@@ -80,7 +101,7 @@ def speaking() -> Iterator[Script]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     script.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
