@@ -42,6 +42,8 @@ class Keeper:
     async def start(self, generation: int) -> None:
         if self.refuses:
             raise StartRefused("not now")
+        if generation == self._generation:
+            return
         self._generation, self._phase, self.living = generation, "checking", True
         self.begun.append(generation)
 
