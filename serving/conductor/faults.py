@@ -100,7 +100,7 @@ def _memory(machine: AgentState, report: RankReport) -> str:
     held = (
         "nobody saw how much it held" if report.memory_bytes is None else f"it held {report.memory_bytes / 1e9:.1f} GB"
     )
-    return f"{held}; memory pressure now: {machine.pressure or 'not known'}"
+    return f"{held}; pressure now: {machine.pressure or 'not known'}"
 
 
 def _of_status(replica: ReplicaConfiguration, rank: int, place: str, status: RankStatus | None) -> Fault | None:

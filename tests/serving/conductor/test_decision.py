@@ -299,7 +299,7 @@ def test_what_failed_before_the_last_time_is_told_too():
         (gone(1, 0), "ended by itself, with exit code 0, though nobody stopped it"),
         (
             gone(1, -9, pressure="critical", memory_bytes=96_400_000_000),
-            "was killed, not by its agent: likely by macOS, for memory (it held 96.4 GB; memory pressure now: critical)",
+            "was killed, not by its agent: likely by macOS, for memory (it held 96.4 GB; pressure now: critical)",
         ),
         (gone(1, -9, killed=True), "was killed by its agent, because it did not end in its time after SIGTERM"),
         (gone(1, None), "ended; how is not known, for the agent that started it had gone"),
