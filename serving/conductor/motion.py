@@ -65,6 +65,8 @@ def _tick(machine: AgentState, course: Course) -> Tick | None:
 
 def still(seen: Observation) -> Iterator[Fault]:
     """What stands still for longer than it may, among the ranks whose agents answer."""
+    if seen.course.joining and seen.course.state == "forming":
+        return  # MLX 0.32.4 waits for the others without letting any Python run
     serving = seen.course.state in ("warming", "ready")
     limit = seen.limits.stopped if serving else seen.limits.stopped_loading
     stopped = [rank for rank, motion in _told(seen) if _unbeaten(seen, motion) > limit]

@@ -105,6 +105,16 @@ def test_loading_may_keep_a_process_from_beating_for_a_while():
     assert "is stopped" in watched(70, loading(0), loading(1), state="loading").reason
 
 
+def test_joining_keeps_processes_from_beating_and_has_a_limit_of_its_own():
+    def joining(rank: int) -> Saying:
+        return lambda _: ticking(rank, 0, 7, "idle", "joining")
+
+    course = Course(state="forming", joining=True, generation=1, since=START, beginning=False)
+
+    assert watched(20, joining(0), joining(1), course=course).state == "forming"
+    assert "did not join the others within 30 seconds" in watched(31, joining(0), joining(1), course=course).reason
+
+
 def test_a_rank_that_has_not_begun_to_beat_is_not_called_stopped():
     def young(rank: int) -> Saying:
         return lambda step: ticking(rank, step + 1, 0)
