@@ -88,7 +88,8 @@ def _begin(seen: Observation) -> Decision:
     course, finding = seen.course, found(seen)
     if finding == "wait":
         away = "; ".join(_missing(seen, living=False))
-        return Decision(replace(course, waiting=f"{away}; until it does, the ranks that serve are left alone"))
+        alone = "; until it does, the ranks that serve are left alone" if any(seen.machines) else ""
+        return Decision(replace(course, waiting=away + alone))
     course = replace(course, beginning=False, waiting="")
     if finding == "adopt":
         adopted = replace(course, state="warming", since=seen.now)
