@@ -80,7 +80,7 @@ class Pair:
 
     machines: tuple[Machine, Machine]
 
-    def wait(self, seconds: float = 60) -> list[str]:
+    def wait(self, seconds: float = 180) -> list[str]:
         """What was said until the replica was ready. Raises serving.agent.status.NotReady."""
         said: list[str] = []
         wait(LocalAgent(self.machines[0].configuration), "release-1", seconds, say=said.append)

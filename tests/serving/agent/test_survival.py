@@ -15,7 +15,7 @@ import pytest
 
 from serving.agent.daemon import software
 from serving.conductor.peers import Peer
-from serving.errors import StartRefused
+from serving.errors import AgentUnreachable, StartRefused
 from tests.serving.agents import ADDRESSES, AGENT_PORT, TOKEN, Machine, Pair, pair
 from tests.serving.waiting import wait_until
 from tests.weights import GOLDEN_ANSWER, GOLDEN_QUESTION
@@ -65,6 +65,20 @@ def why(running: Pair) -> str:
     return replica.reason
 
 
+def begun_again(running: Pair, rank: int) -> None:
+    """Start its agent, and wait until it answers."""
+    running.machines[rank].begin()
+    wait_until(lambda: heard(running, rank))
+
+
+def heard(running: Pair, rank: int) -> bool:
+    try:
+        running.machines[rank].state()
+    except AgentUnreachable:
+        return False
+    return True
+
+
 @BOTH
 def test_a_rank_that_is_stopped_makes_all_begin_again(running: Pair, rank: int):
     running.wait()
@@ -88,7 +102,7 @@ def test_an_agent_that_was_killed_finds_its_rank_and_leaves_it_alone(running: Pa
     before = pids(running)
     generation = running.machines[0].rank().generation
     running.machines[rank].signal(signal.SIGKILL)
-    running.machines[rank].begin()
+    begun_again(running, rank)
     running.wait()
 
     assert pids(running) == before
@@ -108,7 +122,7 @@ def test_an_agent_that_was_stopped_for_a_while_disturbs_nothing(running: Pair, r
     else:
         stopped_for(running.machines[0], 6)
     running.machines[rank].signal(signal.SIGCONT)
-    wait_until(lambda: notice(running) == "")
+    wait_until(lambda: heard(running, rank) and notice(running) == "")
 
     assert replica_state(running) == "ready"
     assert pids(running) == before
@@ -133,7 +147,7 @@ def test_a_rank_that_died_while_its_agent_was_away_is_formed_again(running: Pair
     before = pids(running)
     running.machines[1].signal(signal.SIGKILL)
     os.kill(before[1], signal.SIGKILL)
-    running.machines[1].begin()
+    begun_again(running, 1)
     wait_until(lambda: replica_state(running) != "ready")
     running.wait()
 
