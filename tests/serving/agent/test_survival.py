@@ -26,6 +26,9 @@ GOLDEN = {
     "temperature": 0,
     "max_tokens": 30,
 }
+LONG = 120
+"""Seconds; a machine that runs other things takes a while to begin a process."""
+
 BOTH = pytest.mark.parametrize("rank", [0, 1])
 
 
@@ -68,7 +71,7 @@ def why(running: Pair) -> str:
 def begun_again(running: Pair, rank: int) -> None:
     """Start its agent, and wait until it answers."""
     running.machines[rank].begin()
-    wait_until(lambda: heard(running, rank))
+    wait_until(lambda: heard(running, rank), LONG)
 
 
 def heard(running: Pair, rank: int) -> bool:
@@ -122,7 +125,7 @@ def test_an_agent_that_was_stopped_for_a_while_disturbs_nothing(running: Pair, r
     else:
         stopped_for(running.machines[0], 6)
     running.machines[rank].signal(signal.SIGCONT)
-    wait_until(lambda: heard(running, rank) and notice(running) == "")
+    wait_until(lambda: heard(running, rank) and notice(running) == "", LONG)
 
     assert replica_state(running) == "ready"
     assert pids(running) == before
@@ -164,7 +167,7 @@ def test_a_second_agent_of_one_machine_waits_for_the_first(running: Pair):
     second = running.machines[0].process
     assert second is not None
     try:
-        wait_until(lambda: "this one begins when it has ended" in log.read_text())
+        wait_until(lambda: "this one begins when it has ended" in log.read_text(), LONG)
 
         assert replica_state(running) == "ready"
         assert pids(running) == before
