@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 from collections.abc import Iterator
@@ -14,8 +13,7 @@ import httpx
 import pytest
 
 from serving.agent.daemon import software
-from serving.conductor.peers import Peer
-from serving.errors import AgentUnreachable, StartRefused
+from serving.errors import AgentUnreachable
 from tests.serving.agents import ADDRESSES, AGENT_PORT, TOKEN, Machine, Pair, pair
 from tests.serving.waiting import wait_until
 from tests.weights import GOLDEN_ANSWER, GOLDEN_QUESTION
@@ -180,12 +178,19 @@ def test_a_second_agent_of_one_machine_waits_for_the_first(running: Pair):
 def test_a_conductor_of_another_configuration_is_refused_by_a_real_agent(running: Pair):
     running.wait()
     before = pids(running)
-    replica = running.machines[0].configuration.replica
-    assert replica is not None
-    stranger = Peer(replica.members[1], AGENT_PORT, TOKEN, "another")
+    refused = httpx.request(
+        "DELETE",
+        f"http://{ADDRESSES[1]}:{AGENT_PORT}/rank",
+        json={"agreement": "another"},
+        headers={"Authorization": f"Bearer {TOKEN}"},
+        timeout=30,
+        trust_env=False,
+    )
 
-    with pytest.raises(StartRefused, match="belongs to another configuration"):
-        asyncio.run(stranger.stop())
+    assert (refused.status_code, refused.text) == (
+        409,
+        "mac-2 belongs to another configuration, release release-1.",
+    )
     assert pids(running) == before
 
 
