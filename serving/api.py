@@ -7,20 +7,32 @@ import json
 from collections.abc import Mapping
 from typing import Literal
 
+from pydantic import ConfigDict
+
 from serving.configuration import ReplicaConfiguration
 from serving.declared import Declared
 from serving.rank.status import RankStatus, Tick
 
 StateName = Literal["absent", "forming", "loading", "warming", "ready", "draining", "failed", "broken"]
+Pressure = Literal["normal", "warning", "critical"]
 
 
-class RankReport(Declared):
+class _Told(Declared):
+    # While a release is rolled out its agents hear those of the one before: what a reader does not know it passes over.
+    model_config = ConfigDict(extra="ignore")
+
+
+class RankReport(_Told):
     """What an agent knows of the last rank process on its machine."""
 
     generation: int | None
     living: bool
     status: RankStatus | None = None
     tick: Tick | None = None
+    agreement: str | None = None
+    """Of the configuration it was started with, which may be older than its agent's; None when nobody knows."""
+    memory_bytes: int | None = None
+    """What it holds, or held when it was last looked at; on macOS its footprint, Metal's buffers included."""
     exit_code: int | None = None
     """As Python has it: negative for a signal. None while living, or when another agent process started it."""
     killed: bool = False
@@ -29,12 +41,28 @@ class RankReport(Declared):
     """The end of what it wrote, once it is gone."""
 
 
-class ReplicaState(Declared):
+class DomainsReport(_Told):
+    """RDMA protection domains of one machine since its boot, counted for each device alike."""
+
+    limit: int
+    spent: int
+    """By ranks that were let in."""
+    unclean: tuple[int, ...] = ()
+    """Generations whose rank did not end cleanly; what they had may be lost until a reboot."""
+    left: int
+
+
+class ReplicaState(_Told):
     """A replica as its conductor has it."""
 
     name: str
     state: StateName
     reason: str
+    """Why it is not ready, or was not before this attempt; and for what it waits."""
+    notice: str = ""
+    """What somebody should look at although the replica goes on."""
+    since: str = ""
+    """When it came into this state (UTC)."""
     generation: int
     restarts: int
     """How many were used in a row."""
@@ -42,28 +70,39 @@ class ReplicaState(Declared):
     """What each machine's agent said of its rank in the last round; None when it did not answer."""
 
 
-class AgentState(Declared):
+class AgentState(_Told):
     """What one agent says: GET /state."""
 
     machine: str
     boot: str
     release: str
     agreement: str | None = None
-    """Digest of the replica's configuration without the rank; ranks of one generation must share it."""
+    """Digest of the replica's configuration without the rank, and of the software; one generation must share it."""
     unable: str = ""
     """Why a rank cannot be started here at the moment; empty when it can."""
+    pressure: Pressure | None = None
+    """Of memory, as the kernel has it; None when this machine cannot tell."""
+    domains: DomainsReport | None = None
+    """None unless the transport needs them."""
     rank: RankReport | None = None
     replica: ReplicaState | None = None
     """On rank 0's machine."""
 
 
-class Generation(Declared):
+class Order(Declared):
+    """The body of DELETE /rank; an agent obeys the conductor of its own configuration alone."""
+
+    agreement: str
+    """The sender's."""
+
+
+class RankOrder(Order):
     """The body of POST /rank and POST /rank/join."""
 
     generation: int
 
 
-def agreement(replica: ReplicaConfiguration) -> str:
+def agreement(replica: ReplicaConfiguration, software: str = "") -> str:
     """What all machines of a replica must have the same, as one digest."""
     shared = replica.model_dump(mode="json", exclude={"rank"})
-    return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([shared, software], sort_keys=True).encode()).hexdigest()

@@ -2,15 +2,19 @@
 
 It keeps the rank of its own machine and tells the truth about it over HTTP, on the management address, to who has the
 cluster's token. On the machine of rank 0 it also carries the replica's conductor and endpoint. SIGTERM ends the rank
-first (up to `rank_process.GRACE_SECONDS`, so launchd's ExitTimeOut must be longer), then the agent.
+first (up to the replica's `grace_seconds`, so launchd's ExitTimeOut must be longer), then the agent. SIGKILL leaves the
+rank as it is, and the next agent keeps it.
+
+An exclusive flock on `agent.lock` lets one agent process after another keep this machine's rank and conduct, never two
+at once: uvicorn 0.38 begins the application before it finds the address in use.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import os
-import signal
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -36,7 +40,8 @@ def main(path: str) -> None:
     configuration = AgentConfiguration.model_validate_json(file.read_text())
     logs.begin(Path(configuration.log_directory), "agent")
     token = Path(configuration.token_file).read_text().strip()
-    agent = Agent(configuration, release=file.parent.name, boot=boot_session())
+    lock = _alone(Path(configuration.state_directory) / "agent.lock")
+    agent = Agent(configuration, file.parent.name, boot_session(), software(file.parent))
     uvicorn.run(
         _application(configuration, agent, token),
         host=configuration.address,
@@ -44,45 +49,63 @@ def main(path: str) -> None:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=3,
+        # Whatever else an environment holds, so that tests run what Macs run.
+        http="h11",
+        loop="asyncio",
     )
+    os.close(lock)
+
+
+def software(release: Path) -> str:
+    """The names of what a release runs, which are the same on machines that run the same."""
+    return " ".join(Path(os.readlink(link)).name for link in sorted(release.iterdir()) if link.is_symlink())
+
+
+def _alone(path: Path) -> int:
+    """Wait until no other agent process is on this machine; returns what must stay open to be the one."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        logging.warning("Another agent process keeps this machine's rank; this one begins when it has ended.")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
 
 
 def _application(configuration: AgentConfiguration, agent: Agent, token: str) -> Starlette:
     replica = configuration.replica
     if replica is None or replica.rank != 0:
         return application(agent, None, token, _lifespan(agent, None))
-    others = [Peer(member, configuration.port, token) for member in replica.members[1:]]
+    agreed = agent.agreement or ""
+    others = [Peer(member, configuration.port, token, agreed) for member in replica.members[1:]]
     upstream = Upstream(replica)
-    conducting = Conducting(replica, [agent, *others], upstream, Path(configuration.state_directory))
-    endpoint = Endpoint(replica, lambda: conducting.state, _a_moment, upstream)
+    conducting = Conducting(replica, [agent, *others], upstream, Path(configuration.state_directory), agreed)
+    endpoint = Endpoint(replica, lambda: conducting.state, conducting.changed, upstream)
     return application(agent, conducting, token, _lifespan(agent, conducting), endpoint.routes())
 
 
 def _lifespan(agent: Agent, conducting: Conducting | None) -> Lifespan:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
-        task = None if conducting is None else asyncio.create_task(conducting.run())
-        if task is not None:
+        running = [agent.look_after(), *([] if conducting is None else [conducting.run()])]
+        tasks = [asyncio.create_task(each) for each in running]
+        for task in tasks:
             task.add_done_callback(_leave_if_it_failed)
         try:
             yield
         finally:
-            if task is not None:
+            for task in tasks:
                 task.cancel()
             await agent.leave()
 
     return lifespan
 
 
-async def _a_moment() -> None:
-    await asyncio.sleep(0.1)
-
-
 def _leave_if_it_failed(task: asyncio.Task[None]) -> None:
-    # An agent that no longer conducts must not look alive: launchd starts another.
+    # An agent that does only part of its work must not look alive: launchd starts another, which adopts the rank.
     if not task.cancelled() and task.exception() is not None:
-        logging.critical("Conducting failed", exc_info=task.exception())
-        os.kill(os.getpid(), signal.SIGTERM)
+        logging.critical("The agent cannot go on", exc_info=task.exception())
+        os._exit(os.EX_SOFTWARE)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import TypeVar
 
 from pydantic import ValidationError
 from starlette.applications import Starlette
@@ -15,12 +16,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.api import Generation
+from serving.api import Order, RankOrder
 from serving.conductor.conducting import Conducting
 from serving.conductor.peers import Keeper
 from serving.endpoint.responses import ERRORS, error, unavailable
 from serving.errors import StartRefused, TransportRefused
 
+Kind = TypeVar("Kind", bound=Order)
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 
@@ -83,10 +85,8 @@ class _Routes:
     async def _ready(self, _: Request) -> Response:
         if self._conducting is None:
             return _conducts_none()
-        replica = self._conducting.state
-        if replica.state != "ready":
-            return unavailable(f"replica '{replica.name}' is {replica.state}. {replica.reason}".strip())
-        return PlainTextResponse("ready\n")
+        why_not = await self._conducting.why_not_ready()
+        return unavailable(why_not) if why_not else PlainTextResponse("ready\n")
 
     async def _begin_afresh(self, _: Request) -> Response:
         if self._conducting is None:
@@ -95,26 +95,32 @@ class _Routes:
         return Response(status_code=202)
 
     async def _start(self, request: Request) -> Response:
-        return await _told(request, self._keeper.start)
+        return await self._told(request, RankOrder, lambda order: self._keeper.start(order.generation))
 
     async def _join(self, request: Request) -> Response:
-        return await _told(request, self._keeper.let_in)
+        return await self._told(request, RankOrder, lambda order: self._keeper.let_in(order.generation))
 
-    async def _stop(self, _: Request) -> Response:
-        await self._keeper.stop()
+    async def _stop(self, request: Request) -> Response:
+        return await self._told(request, Order, lambda _: self._keeper.stop())
+
+    async def _told(self, request: Request, kind: type[Kind], act: Callable[[Kind], Awaitable[None]]) -> Response:
+        """Do what the conductor of this machine's own configuration says, while it still waits for the answer."""
+        try:
+            order = kind.model_validate_json(await request.body())
+        except ValidationError as fault:
+            return PlainTextResponse(str(fault), 400)
+        own = await self._keeper.state()
+        if order.agreement != own.agreement:
+            return PlainTextResponse(f"{own.machine} belongs to another configuration, release {own.release}.", 409)
+        if await request.is_disconnected():
+            # An order that lay here while this process was stopped is not what its sender wants now.
+            return Response(status_code=408)
+        try:
+            await act(order)
+        except (StartRefused, TransportRefused) as refused:
+            return PlainTextResponse(str(refused), 409)
         return Response(status_code=202)
 
 
 def _conducts_none() -> Response:
     return error(404, "This machine carries no replica's rank 0.", "invalid_request_error")
-
-
-async def _told(request: Request, act: Callable[[int], Awaitable[None]]) -> Response:
-    try:
-        body = Generation.model_validate_json(await request.body())
-        await act(body.generation)
-    except ValidationError as fault:
-        return PlainTextResponse(str(fault), 400)
-    except (StartRefused, TransportRefused) as refused:
-        return PlainTextResponse(str(refused), 409)
-    return Response(status_code=202)

@@ -218,7 +218,8 @@ def _look(agent: Answering, release: str) -> _Seen:
 def _line(replica: ReplicaState) -> str:
     phases = Counter(_phase(report, replica.generation) for report in replica.ranks.values())
     ranks = ", ".join(f"{count} of {len(replica.ranks)} ranks {phase}" for phase, count in sorted(phases.items()))
-    after = f" ({replica.reason})" if replica.reason else ""
+    said = "; ".join(text for text in (replica.reason, replica.notice) if text)
+    after = f" ({said})" if said else ""
     return f"replica {replica.name}: {replica.state}, {ranks}{after}"
 
 

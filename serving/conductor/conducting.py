@@ -1,15 +1,22 @@
-"""The loop on rank 0's machine that asks all agents, lets `conductor.decide`, and does what it says."""
+"""The loop on rank 0's machine that hears all agents, lets `conductor.decide`, and does what it says.
+
+A round waits for nobody: agents are heard and told beside it, so its own lateness is a sign of this process alone.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from serving.api import AgentState, RankReport, ReplicaState, agreement
 from serving.conductor.decision import decide
 from serving.conductor.golden import ask
+from serving.conductor.listening import Listener
 from serving.conductor.observation import (
     Action,
     AskGolden,
@@ -24,14 +31,22 @@ from serving.conductor.observation import (
 from serving.conductor.peers import Keeper
 from serving.configuration import ReplicaConfiguration
 from serving.endpoint.upstream import Upstream
-from serving.errors import AgentUnreachable, CidermillError
-from serving.rank.status import replace
+from serving.errors import CidermillError
+from serving.rank.status import Tick
+from serving.rank.status import replace as write
 
-_PERIOD_SECONDS = 0.3
+_PERIOD_SECONDS = 0.2
+_STEP_SECONDS = 2.0
+"""How long rank 0 may take for the step that shows that all ranks are there; idle, it takes ten a second."""
+
+_LOOK_SECONDS = 0.05
 
 
 class Conducting:
-    """Drives one replica from its present course. `keepers` in rank order, this machine's own first."""
+    """Drives one replica from its present course. `keepers` in rank order, this machine's own first.
+
+    `agreed` is what the agents of this replica must agree on, as `serving.api.agreement` has it.
+    """
 
     def __init__(
         self,
@@ -39,20 +54,26 @@ class Conducting:
         keepers: Sequence[Keeper],
         upstream: Upstream,
         directory: Path,
+        agreed: str | None = None,
         period_seconds: float = _PERIOD_SECONDS,
     ) -> None:
         self._replica = replica
         self._keepers = keepers
         self._upstream = upstream
         self._period_seconds = period_seconds
-        self._agreement = agreement(replica)
+        self._agreement = agreement(replica) if agreed is None else agreed
         self._limits = limits(replica.manifest)
         self._generation_file = directory / "generation"
         self._course = Course(generation=_last_generation(self._generation_file))
+        self._since = _now()
+        self._news = asyncio.Event()
+        self._listeners = [Listener(keeper, self._news, period_seconds) for keeper in keepers]
         self._machines: tuple[AgentState | None, ...] = (None,) * len(keepers)
+        self._telling: dict[int, asyncio.Task[None]] = {}
         self._golden: asyncio.Task[GoldenResult] | None = None
         self._asked = 0
         self._afresh = False
+        self._change = asyncio.Event()
 
     @property
     def state(self) -> ReplicaState:
@@ -66,29 +87,60 @@ class Conducting:
             name=self._replica.name,
             state=course.state,
             reason="; waiting: ".join(text for text in (course.reason, course.waiting) if text),
+            notice=course.notice,
+            since=self._since,
             generation=course.generation,
             restarts=course.restarts,
             ranks=ranks,
         )
 
+    async def changed(self) -> None:
+        """Wait until state, generation, reason or notice are others than now.
+
+        Await it directly after a look at `state`: nothing is missed between the two.
+        """
+        await self._change.wait()
+
+    async def why_not_ready(self) -> str:
+        """Why a completion would not come now, or nothing when it would.
+
+        Rank 0 has to take a step after the question: that needs every rank.
+        """
+        if self._course.state == "ready" and not await self._steps():
+            return f"replica '{self._replica.name}' is ready, but rank 0 took no step for {_STEP_SECONDS:g} seconds."
+        state = self.state
+        return "" if state.state == "ready" else f"replica '{state.name}' is {state.state}. {state.reason}".strip()
+
     def begin_afresh(self) -> None:
         """Let a broken replica begin again; in any other state nothing changes."""
         self._afresh = True
+        self._news.set()
 
     async def run(self) -> None:
         """Observe, decide, act, until cancelled."""
-        while True:
-            self._machines = tuple(await asyncio.gather(*map(_state, self._keepers)))
-            decision = decide(self._observation())
-            self._afresh = False
-            self._note(decision)
-            await asyncio.gather(*map(self._act, decision.actions))
-            await asyncio.sleep(self._period_seconds)
+        async with asyncio.TaskGroup() as group:
+            for listener in self._listeners:
+                group.create_task(listener.run())
+            while True:
+                self._round()
+                self._news.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._period_seconds):
+                        await self._news.wait()
 
-    def _observation(self) -> Observation:
+    def _round(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._machines = tuple(listener.said(now) for listener in self._listeners)
+        decision = self._written(decide(self._observation(now)))
+        self._afresh = False
+        self._note(decision.course)
+        for action in decision.actions:
+            self._act(action)
+
+    def _observation(self, now: float) -> Observation:
         asked = self._golden
         return Observation(
-            now=asyncio.get_running_loop().time(),
+            now=now,
             replica=self._replica,
             agreement=self._agreement,
             limits=self._limits,
@@ -98,26 +150,44 @@ class Conducting:
             afresh=self._afresh,
         )
 
-    def _note(self, decision: Decision) -> None:
-        before, self._course = self._course, decision.course
-        if (before.state, before.reason, before.waiting) != (
-            decision.course.state,
-            decision.course.reason,
-            decision.course.waiting,
-        ):
+    def _written(self, decision: Decision) -> Decision:
+        """Before any rank of a generation starts its number is on disk: none is used twice, also across agents."""
+        before, after = self._course, decision.course
+        if before.generation == after.generation:
+            return decision
+        try:
+            write(self._generation_file, str(after.generation))
+        except OSError as error:
+            waiting = f"cannot write {self._generation_file}: {error.strerror}. Make room there"
+            return Decision(replace(before, seen=after.seen, heard=after.heard, beginning=False, waiting=waiting))
+        return decision
+
+    def _note(self, course: Course) -> None:
+        before, self._course = self._course, course
+        if before.state != course.state:
+            self._since = _now()
+        if _told(before) != _told(course):
             state = self.state
             logging.info(
-                "Replica %s is %s (generation %d). %s", state.name, state.state, state.generation, state.reason
+                "Replica %s is %s (generation %d). %s",
+                *(state.name, state.state, state.generation, "; ".join(filter(None, (state.reason, state.notice)))),
             )
-        if decision.course.state != "warming" and self._golden is not None:
+            self._change.set()
+            self._change = asyncio.Event()
+        if course.state != "warming" and self._golden is not None:
             self._golden.cancel()  # does nothing once it has an answer
-        if before.generation != decision.course.generation:
-            # Before any rank of it starts: a number is never used twice, also across agents.
-            replace(self._generation_file, str(decision.course.generation))
 
-    async def _act(self, action: Action) -> None:
+    def _act(self, action: Action) -> None:
         if isinstance(action, AskGolden):
             self._ask_golden(action.generation)
+            return
+        before = self._telling.get(action.rank)
+        # Every action comes again in the next round, if it is still wanted then.
+        if before is None or before.done():
+            self._telling[action.rank] = asyncio.create_task(self._tell(action))
+
+    async def _tell(self, action: Action) -> None:
+        if isinstance(action, AskGolden):
             return
         keeper = self._keepers[action.rank]
         try:
@@ -138,13 +208,34 @@ class Conducting:
         if self._golden is not None:
             self._golden.cancel()
         self._golden = asyncio.create_task(ask(self._upstream, self._replica, generation))
+        self._golden.add_done_callback(lambda _: self._news.set())
+
+    async def _steps(self) -> bool:
+        loop = asyncio.get_running_loop()
+        deadline, first = loop.time() + _STEP_SECONDS, await self._tick()
+        while first is not None and loop.time() < deadline:
+            await asyncio.sleep(_LOOK_SECONDS)
+            tick = await self._tick()
+            # Reading one part of a long prompt is a single step.
+            if (
+                tick is None
+                or tick.steps != first.steps
+                or (tick.activity == "prefilling" and tick.beats != first.beats)
+            ):
+                return tick is not None
+        return False
+
+    async def _tick(self) -> Tick | None:
+        rank = (await self._keepers[0].state()).rank
+        return rank.tick if rank is not None and rank.generation == self._course.generation else None
 
 
-async def _state(keeper: Keeper) -> AgentState | None:
-    try:
-        return await keeper.state()
-    except AgentUnreachable:
-        return None
+def _told(course: Course) -> tuple[object, ...]:
+    return course.state, course.generation, course.reason, course.waiting, course.notice
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _last_generation(path: Path) -> int:

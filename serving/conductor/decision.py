@@ -1,13 +1,18 @@
 """The decision that moves a replica from state to state. Pure: no clock, no socket, no process.
 
     absent → forming → loading → warming → ready        (draining is decided by who updates a replica)
+    absent → warming, when a conductor begins and finds ranks that serve (`adoption`)
     from any of them → failed → forming, while restarts are left, then → broken
 
-`decide` is asked again every few hundred milliseconds with what every agent says now. All its actions may be repeated:
-an agent starts a generation once, joins once, and stops what lives. Ranks are started only when every machine answers,
-agrees and is able, and no rank lives on any of them; let in together when all of them have checked their weights; and
-called ready only when each has reported the declared transport, size, rank and digest and the golden answer came back.
-Waiting for a machine to return is free. Only starting costs a restart.
+`decide` is asked again at every answer of an agent, and a few times a second, with what every agent says now. All its
+actions may be repeated: an agent starts a generation once, joins once, and stops what lives. Ranks are started only
+when every machine answers, agrees and is able, and no rank lives on any of them; let in together when all of them have
+checked their weights; and called ready only when each has reported the declared transport, size, rank and digest and
+the golden answer came back. Waiting for a machine to return is free. Only starting costs a restart, and each in a row
+waits longer for its turn.
+
+An agent that falls silent while the replica serves is told of and no more: each step of rank 0 needs all ranks, so they
+are there as long as it moves (`motion`).
 """
 
 from __future__ import annotations
@@ -17,8 +22,10 @@ from dataclasses import replace
 from typing import Final
 
 from serving.api import AgentState, RankReport, StateName
-from serving.conductor.faults import Fault, fault, unequal_versions
-from serving.conductor.observation import AskGolden, Decision, Join, Observation, Start, Stop
+from serving.conductor.adoption import found
+from serving.conductor.faults import Fault, fault, other_release, unequal_versions
+from serving.conductor.motion import follow, still
+from serving.conductor.observation import AskGolden, Course, Decision, Join, Observation, Start, Stop
 from serving.rank.status import Phase
 
 ACTIVE: Final = frozenset[StateName]({"forming", "loading", "warming", "ready"})
@@ -27,36 +34,67 @@ ACTIVE: Final = frozenset[StateName]({"forming", "loading", "warming", "ready"})
 
 def decide(seen: Observation) -> Decision:
     """The next step of a replica."""
-    seen = _heard(seen)
+    seen = follow(seen)
+    decision = _step(seen)
+    return replace(decision, course=replace(decision.course, notice="; ".join(_notices(seen, decision.course))))
+
+
+def _step(seen: Observation) -> Decision:
     if seen.course.state not in ACTIVE:
-        return _gather(seen)
-    faults = sorted(_faults(seen), key=lambda found: found.weight)
+        return _begin(seen)
+    faults = sorted(_faults(seen), key=lambda each: each.weight)
     if faults:
-        return _fail(seen, "; ".join(found.text for found in faults), all(found.curable for found in faults))
+        return _fail(seen, "; ".join(each.text for each in faults), all(each.curable for each in faults))
     steps = {"forming": _form, "loading": _load, "warming": _warm, "ready": _settle}
     return steps[seen.course.state](seen)
-
-
-def _heard(seen: Observation) -> Observation:
-    before = seen.course.heard or (seen.now,) * len(seen.machines)
-    heard = tuple(
-        seen.now if machine is not None else last for machine, last in zip(seen.machines, before, strict=True)
-    )
-    return replace(seen, course=replace(seen.course, heard=heard))
 
 
 def _faults(seen: Observation) -> Iterator[Fault]:
     course = seen.course
     for rank, machine in enumerate(seen.machines):
-        silent = seen.now - course.heard[rank]
-        if machine is not None or silent > seen.limits.unanswered:
+        if machine is not None or (_silent(seen, rank) > seen.limits.unanswered and not _proven_by_steps(seen)):
             started = course.joining or course.state != "forming"
-            found = fault(seen.replica, seen.agreement, rank, machine, course.generation, started=started)
-            if found is not None:
-                yield found
+            wrong = fault(seen.replica, seen.agreement, rank, machine, course.generation, started=started)
+            if wrong is not None:
+                yield wrong
+    yield from still(seen)
     unequal = unequal_versions(seen.machines)
     if unequal is not None:
         yield unequal
+
+
+def _silent(seen: Observation, rank: int) -> float:
+    return seen.now - seen.course.heard[rank]
+
+
+def _proven_by_steps(seen: Observation) -> bool:
+    """Whether rank 0 would show the loss of any other; that its own steps go on is seen to by `still`."""
+    serving = seen.course.state in ("warming", "ready")
+    return serving and seen.machines[0] is not None and seen.course.motions[0] is not None
+
+
+def _notices(seen: Observation, course: Course) -> Iterator[str]:
+    if course.state not in ("warming", "ready"):
+        return
+    for rank, (member, machine) in enumerate(zip(seen.replica.members, seen.machines, strict=True)):
+        if machine is None and _silent(seen, rank) > seen.limits.noticed:
+            yield f"{member.machine}'s agent does not answer at {member.address}; its rank goes on"
+        if machine is not None and machine.pressure == "critical":
+            yield f"{member.machine} is critically short of memory"
+
+
+def _begin(seen: Observation) -> Decision:
+    """Keep what an earlier conductor left, if it is whole; else stop what lives and gather."""
+    course, finding = seen.course, found(seen)
+    if finding == "wait":
+        away = "; ".join(_missing(seen, living=False))
+        alone = "; until it does, the ranks that serve are left alone" if any(seen.machines) else ""
+        return Decision(replace(course, waiting=away + alone))
+    course = replace(course, beginning=False, waiting="")
+    if finding == "adopt":
+        adopted = replace(course, state="warming", since=seen.now)
+        return Decision(adopted, (AskGolden(course.generation),))
+    return _gather(replace(seen, course=course))
 
 
 def _gather(seen: Observation) -> Decision:
@@ -64,11 +102,12 @@ def _gather(seen: Observation) -> Decision:
     course = seen.course
     stops = _stops(seen)
     if course.state == "broken":
-        return Decision(replace(course, state="absent", reason="", restarts=0) if seen.afresh else course, stops)
-    waiting = "; ".join(_missing(seen))
+        fresh = replace(course, state="absent", reason="", restarts=0, failures=())
+        return Decision(fresh if seen.afresh else course, stops)
+    waiting = "; ".join(_missing(seen)) or _pause(seen)
     if waiting:
         return Decision(replace(course, waiting=waiting), stops)
-    generation = course.generation + 1
+    generation = max(course.generation, *_generations(seen)) + 1
     begun = replace(
         course,
         state="forming",
@@ -77,24 +116,49 @@ def _gather(seen: Observation) -> Decision:
         restarts=course.restarts + (course.state == "failed"),
         joining=False,
         since=seen.now,
+        motions=(),
     )
     return Decision(begun, tuple(Start(rank, generation) for rank in range(len(seen.machines))))
 
 
-def _missing(seen: Observation) -> Iterator[str]:
+def _generations(seen: Observation) -> list[int]:
+    """Of the ranks that the machines remember: who conducted before may have known more than is written down here."""
+    reports = [machine.rank for machine in seen.machines if machine is not None and machine.rank is not None]
+    return [0, *(report.generation for report in reports if report.generation is not None)]
+
+
+def _pause(seen: Observation) -> str:
+    course, pauses = seen.course, seen.limits.pauses
+    pause = pauses[min(course.restarts, len(pauses) - 1)]
+    if course.state != "failed" or seen.now - course.since >= pause:
+        return ""
+    return f"a pause of {pause:g} seconds before restart {course.restarts + 1} of {seen.replica.restarts}"
+
+
+def _missing(seen: Observation, *, living: bool = True) -> Iterator[str]:
+    """For whom or what the next start waits; `living`: old ranks are among it."""
     for member, machine in zip(seen.replica.members, seen.machines, strict=True):
         if machine is None:
             yield f"{member.machine}'s agent does not answer at {member.address}"
         elif machine.agreement != seen.agreement:
-            yield f"{member.machine}'s agent has another configuration of this replica (release {machine.release})"
-        elif _lives(machine):
+            own = seen.machines[0]
+            conducting = (
+                f"; {own.machine} conducts with release {own.release}" if own is not None and own is not machine else ""
+            )
+            yield other_release(member.machine, machine) + conducting
+        elif living and _lives(machine):
             yield f"the old rank on {member.machine} has not ended yet"
         elif machine.unable:
             yield machine.unable
 
 
 def _stops(seen: Observation) -> tuple[Stop, ...]:
-    return tuple(Stop(rank) for rank, machine in enumerate(seen.machines) if machine is not None and _lives(machine))
+    """An agent of another configuration obeys another conductor."""
+    return tuple(
+        Stop(rank)
+        for rank, machine in enumerate(seen.machines)
+        if machine is not None and _lives(machine) and machine.agreement == seen.agreement
+    )
 
 
 def _lives(machine: AgentState) -> bool:
@@ -102,13 +166,30 @@ def _lives(machine: AgentState) -> bool:
 
 
 def _fail(seen: Observation, reason: str, curable: bool) -> Decision:
-    left = seen.course.restarts < seen.replica.restarts
-    if curable and not left:
-        reason = f"{reason} (after {seen.course.restarts} restarts in a row)"
+    course = seen.course
+    again = curable and course.restarts < seen.replica.restarts
+    failures = (*course.failures, reason)
     failed = replace(
-        seen.course, state="failed" if curable and left else "broken", reason=reason, joining=False, since=seen.now
+        course,
+        state="failed" if again else "broken",
+        reason=reason if again or not curable else _exhausted(failures, course.restarts),
+        failures=failures,
+        joining=False,
+        since=seen.now,
     )
     return Decision(failed, _stops(seen))
+
+
+def _exhausted(failures: tuple[str, ...], restarts: int) -> str:
+    """What a person reads who has to find out why nothing helped."""
+    last = failures[-1]
+    others = {text: failures.count(text) for text in failures if text != last}
+    earlier = "; ".join(f"{text} ({count} times)" if count > 1 else text for text, count in others.items())
+    before = f". Before that: {earlier}" if earlier else ""
+    return (
+        f"{last} (after {restarts} restarts in a row){before}. Run `cidermill doctor INVENTORY`, repair what it names, "
+        "then run the deploy again: the replica then begins afresh"
+    )
 
 
 def _form(seen: Observation) -> Decision:
@@ -153,7 +234,7 @@ def _warm(seen: Observation) -> Decision:
 
 def _settle(seen: Observation) -> Decision:
     if seen.now - seen.course.since >= seen.limits.settled:
-        return Decision(replace(seen.course, restarts=0))
+        return Decision(replace(seen.course, restarts=0, failures=()))
     return Decision(seen.course)
 
 

@@ -38,13 +38,20 @@ def fault(
     if machine is None:
         return Fault(1, f"{member.machine}'s agent stopped answering at {member.address}")
     if machine.agreement != agreement:
-        return Fault(1, f"{member.machine}'s agent has another configuration of this replica now ({machine.release})")
+        return Fault(1, f"{member.machine} has changed: {other_release(member.machine, machine)}")
     report = machine.rank
     if report is None or report.generation != generation:
         if report is not None and report.living:
             return Fault(1, f"a rank of generation {report.generation} lives on {member.machine}")
-        return Fault(2, f"{place} is gone: its agent knows of no such rank") if started else None
-    return _of_process(place, report) or _of_status(replica, rank, place, report.status)
+        if started:
+            return Fault(2, f"{place} is gone: its agent knows of no such rank")
+        return Fault(1, machine.unable) if machine.unable else None
+    return _of_process(place, machine, report) or _of_status(replica, rank, place, report.status)
+
+
+def other_release(name: str, machine: AgentState) -> str:
+    """That a machine and the conductor's differ in configuration or software."""
+    return f"{name}'s agent, release {machine.release}, has another configuration or software of this replica"
 
 
 def unequal_versions(machines: Sequence[AgentState | None]) -> Fault | None:
@@ -58,14 +65,14 @@ def unequal_versions(machines: Sequence[AgentState | None]) -> Fault | None:
     return Fault(0, f"ranks run different versions: {seen}. Run the deploy again", curable=False)
 
 
-def _of_process(place: str, report: RankReport) -> Fault | None:
+def _of_process(place: str, machine: AgentState, report: RankReport) -> Fault | None:
     status = report.status
     if status is not None and status.phase == "refused":
         return Fault(0, status.reason, curable=status.curable)
     if status is not None and status.phase == "ended":
         return Fault(3, f"{place} ended: {status.reason}")
     if not report.living:
-        return Fault(1, f"{place} ended {_how(report.exit_code)}{_last_words(report)}")
+        return Fault(1, f"{place} {_how(machine, report)}{_last_words(report)}")
     return None
 
 
@@ -74,12 +81,26 @@ def _last_words(report: RankReport) -> str:
     return f"; its last words: {' | '.join(lines[-3:])[-400:]}" if lines else ""
 
 
-def _how(exit_code: int | None) -> str:
-    if exit_code is None:
-        return "while no agent watched it"
-    if exit_code >= 0:
-        return f"with exit code {exit_code}"
-    return f"by signal {-exit_code} ({signal.strsignal(-exit_code) or 'unknown'})"
+def _how(machine: AgentState, report: RankReport) -> str:
+    code = report.exit_code
+    if report.killed:
+        return "was killed by its agent, because it did not end in its time after SIGTERM"
+    if code is None:
+        return "ended; how is not known, for the agent that started it had gone"
+    if code == -signal.SIGKILL:
+        return f"was killed, not by its agent: likely by macOS, for memory ({_memory(machine, report)})"
+    if code == 0:
+        return "ended by itself, with exit code 0, though nobody stopped it"
+    if code > 0:
+        return f"ended with exit code {code}"
+    return f"ended by signal {-code} ({signal.strsignal(-code) or 'unknown'})"
+
+
+def _memory(machine: AgentState, report: RankReport) -> str:
+    held = (
+        "nobody saw how much it held" if report.memory_bytes is None else f"it held {report.memory_bytes / 1e9:.1f} GB"
+    )
+    return f"{held}; pressure now: {machine.pressure or 'not known'}"
 
 
 def _of_status(replica: ReplicaConfiguration, rank: int, place: str, status: RankStatus | None) -> Fault | None:

@@ -7,7 +7,7 @@ import asyncio
 from serving.conductor.observation import GoldenResult
 from serving.configuration import ReplicaConfiguration
 from serving.endpoint.upstream import Upstream
-from serving.errors import UpstreamFailed
+from serving.errors import RequestRefused, UpstreamFailed
 
 _PAUSE_SECONDS = 0.2
 
@@ -28,6 +28,8 @@ async def ask(upstream: Upstream, replica: ReplicaConfiguration, generation: int
             # Ranks report that their loop goes round a moment before rank 0 listens.
             await asyncio.sleep(_PAUSE_SECONDS)
             continue
+        except RequestRefused as refused:
+            return GoldenResult(generation, f"cannot ask replica '{replica.name}' its golden question: {refused}")
         seen = str(answer["choices"][0]["message"]["content"] or "").strip()
         return GoldenResult(generation, _problem(replica, seen))
 

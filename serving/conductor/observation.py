@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from serving.api import AgentState, StateName
 from serving.configuration import Manifest, ReplicaConfiguration
+from serving.rank.status import Tick
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,22 @@ class Limits:
     loading: float
     warming: float
     settled: float
+    adopting: float = 30
+    """How long ranks that serve wait for an agent that does not answer, when the conductor has just begun."""
+    noticed: float = 3
+    """How long an agent of a ready replica may be silent before that is told."""
+    paused: float = 2
+    """A longer gap between two rounds was the conductor's own pause, and shows nothing about others."""
+    stopped: float = 4
+    """How long a process that serves may not move; it beats four times a second."""
+    stopped_loading: float = 60
+    """The same while it loads: parts of that keep a process from beating."""
+    stalled: float = 4
+    """How long the loop of a ready replica may take for one step, unless it reads a prompt."""
+    prefilling: float = 120
+    """The same while it reads one, or takes its first steps."""
+    pauses: tuple[float, ...] = (0, 1, 4, 15, 60)
+    """Before the first restart in a row, the second, and so on; the last goes for all after it."""
 
 
 def limits(manifest: Manifest) -> Limits:
@@ -29,6 +46,15 @@ def limits(manifest: Manifest) -> Limits:
 
 
 @dataclass(frozen=True)
+class Motion:
+    """Where the counters of a rank were last, and when each of them last moved."""
+
+    tick: Tick
+    stepped: float
+    beaten: float
+
+
+@dataclass(frozen=True)
 class Course:
     """How far a replica has come: all that is remembered from one decision to the next."""
 
@@ -36,13 +62,23 @@ class Course:
     reason: str = ""
     waiting: str = ""
     """For whom or what, while absent or failed."""
+    notice: str = ""
+    """What is wrong although the replica goes on."""
     generation: int = 0
     restarts: int = 0
+    failures: tuple[str, ...] = ()
+    """Why each attempt in a row failed."""
     joining: bool = False
+    beginning: bool = True
+    """Nothing has been decided yet: ranks that serve may be there from before."""
     since: float = 0
     """When the present step began."""
+    seen: float | None = None
+    """When the last decision was made."""
     heard: tuple[float, ...] = ()
     """When each machine last answered, in rank order."""
+    motions: tuple[Motion | None, ...] = ()
+    """In rank order; None while a rank of this generation has not told."""
 
 
 @dataclass(frozen=True)

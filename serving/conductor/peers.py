@@ -7,7 +7,7 @@ from typing import Protocol
 import httpx
 from pydantic import ValidationError
 
-from serving.api import AgentState
+from serving.api import AgentState, Order, RankOrder
 from serving.configuration import Member
 from serving.errors import AgentUnreachable, StartRefused
 
@@ -37,8 +37,9 @@ class Keeper(Protocol):
 class Peer:
     """Another machine's agent. Every call raises AgentUnreachable when it does not answer as agreed."""
 
-    def __init__(self, member: Member, port: int, token: str) -> None:
+    def __init__(self, member: Member, port: int, token: str, agreement: str) -> None:
         self._machine = member.machine
+        self._agreement = agreement
         self._client = httpx.AsyncClient(
             base_url=f"http://{member.address}:{port}",
             headers={"Authorization": f"Bearer {token}"},
@@ -56,18 +57,21 @@ class Peer:
 
     async def start(self, generation: int) -> None:
         """POST /rank."""
-        await self._call("POST", "/rank", generation)
+        await self._call("POST", "/rank", self._order(generation))
 
     async def let_in(self, generation: int) -> None:
         """POST /rank/join."""
-        await self._call("POST", "/rank/join", generation)
+        await self._call("POST", "/rank/join", self._order(generation))
 
     async def stop(self) -> None:
         """DELETE /rank."""
-        await self._call("DELETE", "/rank")
+        await self._call("DELETE", "/rank", Order(agreement=self._agreement))
 
-    async def _call(self, method: str, path: str, generation: int | None = None) -> httpx.Response:
-        body = None if generation is None else {"generation": generation}
+    def _order(self, generation: int) -> RankOrder:
+        return RankOrder(agreement=self._agreement, generation=generation)
+
+    async def _call(self, method: str, path: str, order: Order | None = None) -> httpx.Response:
+        body = None if order is None else order.model_dump()
         try:
             response = await self._client.request(method, path, json=body)
         except httpx.HTTPError as error:

@@ -37,6 +37,7 @@ class Machine:
     process: Popen[bytes] | None = None
 
     def begin(self) -> None:
+        """Start its agent; also again."""
         release = self.directory / "release-1"
         release.mkdir(exist_ok=True)
         path = release / "agent.json"
@@ -45,9 +46,18 @@ class Machine:
             self.process = Popen([sys.executable, "-m", "serving.agent.daemon", str(path)], stdout=log, stderr=log)
 
     def leave(self) -> None:
+        """End its agent, and with it the rank."""
         if self.process is not None:
             self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(signal.SIGCONT)
             self.process.wait(40)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send its agent a signal; after SIGKILL the agent is gone and its rank is not."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        if number == signal.SIGKILL:
+            self.process.wait(10)
 
     def state(self) -> AgentState:
         return LocalAgent(self.configuration).state()
@@ -57,6 +67,12 @@ class Machine:
         assert report is not None
         return report
 
+    def pid(self) -> int:
+        """Of its rank."""
+        status = self.rank().status
+        assert status is not None
+        return status.pid
+
 
 @dataclass
 class Pair:
@@ -64,7 +80,7 @@ class Pair:
 
     machines: tuple[Machine, Machine]
 
-    def wait(self, seconds: float = 60) -> list[str]:
+    def wait(self, seconds: float = 180) -> list[str]:
         """What was said until the replica was ready. Raises serving.agent.status.NotReady."""
         said: list[str] = []
         wait(LocalAgent(self.machines[0].configuration), "release-1", seconds, say=said.append)

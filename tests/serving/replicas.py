@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from serving.api import AgentState, RankReport, agreement
+from serving.api import AgentState, Pressure, RankReport, agreement
 from serving.configuration import Manifest, Member, ReplicaConfiguration
 from serving.declared import Golden
-from serving.rank.status import Phase, RankStatus
+from serving.rank.status import Activity, Phase, RankStatus, Tick
 
 MACHINES = ("mac-1", "mac-2")
 DIGEST = "d1"
@@ -62,12 +62,34 @@ def machine(rank: int, report: RankReport | None = None, **changes: Any) -> Agen
 def living(rank: int, phase: Phase, /, generation: int = 1, **changes: Any) -> AgentState:
     """What the agent says while its rank lives."""
     return machine(
-        rank, RankReport(generation=generation, living=True, status=status(rank, phase, generation, **changes))
+        rank,
+        RankReport(
+            generation=generation,
+            living=True,
+            status=status(rank, phase, generation, **changes),
+            agreement=agreement(replica(rank)),
+        ),
     )
 
 
-def gone(rank: int, exit_code: int, generation: int = 1, told: RankStatus | None = None, words: str = "") -> AgentState:
+def ticking(
+    rank: int, steps: int, beats: int, activity: Activity = "idle", phase: Phase = "serving", generation: int = 1
+) -> AgentState:
+    """What the agent says while its rank's counters are there."""
+    told = living(rank, phase, generation)
+    assert told.rank is not None
+    return told.model_copy(update={"rank": told.rank.model_copy(update={"tick": Tick(steps, beats, activity)})})
+
+
+def gone(
+    rank: int,
+    exit_code: int | None,
+    generation: int = 1,
+    told: RankStatus | None = None,
+    words: str = "",
+    pressure: Pressure | None = None,
+    **changes: Any,
+) -> AgentState:
     """What the agent says when its rank has ended."""
-    return machine(
-        rank, RankReport(generation=generation, living=False, exit_code=exit_code, status=told, last_words=words)
-    )
+    report = RankReport(generation=generation, living=False, exit_code=exit_code, status=told, last_words=words)
+    return machine(rank, report.model_copy(update=changes), pressure=pressure)

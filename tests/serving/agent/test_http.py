@@ -17,6 +17,8 @@ from serving.endpoint.upstream import Upstream
 from serving.errors import StartRefused
 from tests.serving.replicas import machine, replica
 
+AGREEMENT = machine(0).agreement
+ORDER = {"agreement": AGREEMENT, "generation": 4}
 TOKEN = {"Authorization": "Bearer sesame"}
 
 
@@ -81,9 +83,9 @@ def test_the_rank_is_started_let_in_and_stopped():
     keeper = Keeper()
 
     statuses = [
-        called("POST", "/rank", keeper, json={"generation": 4}).status_code,
-        called("POST", "/rank/join", keeper, json={"generation": 4}).status_code,
-        called("DELETE", "/rank", keeper).status_code,
+        called("POST", "/rank", keeper, json=ORDER).status_code,
+        called("POST", "/rank/join", keeper, json=ORDER).status_code,
+        called("DELETE", "/rank", keeper, json={"agreement": AGREEMENT}).status_code,
     ]
 
     assert statuses == [202, 202, 202]
@@ -91,12 +93,32 @@ def test_the_rank_is_started_let_in_and_stopped():
 
 
 def test_a_refusal_is_a_conflict_with_its_reason():
-    response = called("POST", "/rank", json={"generation": 13})
+    response = called("POST", "/rank", json=ORDER | {"generation": 13})
 
     assert (response.status_code, response.text) == (409, "cannot start generation 13: it lives.")
 
 
-@pytest.mark.parametrize("content", ["", "{}", '{"generation": "4"}', '{"generation": 4, "more": 1}'])
+@pytest.mark.parametrize(("method", "path"), [("POST", "/rank"), ("POST", "/rank/join"), ("DELETE", "/rank")])
+def test_the_conductor_of_another_configuration_is_not_obeyed(method: str, path: str):
+    keeper = Keeper()
+    order = ORDER if method == "POST" else {}
+
+    response = called(method, path, keeper, json=order | {"agreement": "another"})
+
+    assert (response.status_code, response.text) == (409, "mac-1 belongs to another configuration, release r1.")
+    assert keeper.told == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{}",
+        '{"generation": 4}',
+        '{"agreement": "x", "generation": "4"}',
+        '{"agreement": "x", "generation": 4, "more": 1}',
+    ],
+)
 def test_a_body_that_is_not_the_contract_is_refused(content: str):
     assert called("POST", "/rank", content=content).status_code == 400
 

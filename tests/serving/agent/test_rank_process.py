@@ -38,7 +38,9 @@ class Place:
         self.begun: list[RankProcess] = []
 
     def agent(self, script: str, grace_seconds: float = 10) -> RankProcess:
-        process = RankProcess(self.state, self.log, grace_seconds=grace_seconds, program=(sys.executable, "-c", script))
+        process = RankProcess(
+            self.state, self.log, boot="b1", grace_seconds=grace_seconds, program=(sys.executable, "-c", script)
+        )
         self.begun.append(process)
         return process
 
@@ -179,6 +181,62 @@ def test_what_an_earlier_rank_told_is_not_taken_for_a_later_ones(place: Place):
 
     assert report is not None
     assert report.status is None
+
+
+def test_a_later_agent_remembers_what_became_of_the_rank_before_it(place: Place):
+    first = place.started(IGNORES_SIGTERM, grace_seconds=0.2)
+    asyncio.run(stopped(first))
+    report = place.agent(WAITS).report()
+
+    assert report is not None
+    assert (report.generation, report.living, report.exit_code, report.killed) == (1, False, None, True)
+
+
+def test_a_rank_keeps_the_agreement_it_was_started_with(place: Place):
+    first = place.agent(WAITS)
+    first.start(place.spec(), agreement="old")
+    report = place.agent(WAITS).report()
+
+    assert report is not None
+    assert (report.living, report.agreement) == (True, "old")
+
+
+def test_nothing_is_remembered_across_a_boot(place: Place):
+    first = place.agent(FAILS)
+    first.start(place.spec())
+    wait_until(lambda: not first.lives())
+
+    assert RankProcess(place.state, place.log, boot="b2", grace_seconds=1).report() is None
+
+
+def test_a_generation_that_is_over_never_starts(place: Place):
+    rank = place.agent(FAILS)
+    rank.start(place.spec(generation=2), agreement="a")
+    wait_until(lambda: not rank.lives())
+
+    with pytest.raises(StartRefused, match="generation 2 was here already"):
+        rank.start(place.spec(generation=1), agreement="a")
+
+
+def test_another_configuration_counts_its_generations_anew(place: Place):
+    rank = place.agent(FAILS)
+    rank.start(place.spec(generation=2), agreement="a")
+    wait_until(lambda: not rank.lives())
+    rank.start(place.spec(generation=1), agreement="b")
+    report = rank.report()
+
+    assert report is not None
+    assert report.generation == 1
+
+
+def test_a_rank_that_ended_in_its_time_was_stopped_and_one_that_died_was_not(place: Place):
+    rank = place.started(WAITS)
+    asyncio.run(stopped(rank))
+    died = place.agent(FAILS)
+    died.start(place.spec(generation=2))
+    wait_until(lambda: not died.lives())
+
+    assert (rank.stopped, died.stopped) == (True, False)
 
 
 def test_the_log_is_bounded(place: Place):

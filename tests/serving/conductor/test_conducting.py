@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from serving.api import AgentState, StateName, agreement
+from serving.api import AgentState, RankReport, StateName, agreement
 from serving.conductor.conducting import Conducting
 from serving.configuration import ReplicaConfiguration
 from serving.endpoint.upstream import Upstream
 from serving.errors import AgentUnreachable, CidermillError, StartRefused
 from serving.rank.status import Phase
-from tests.serving.replicas import gone, living, machine, replica
+from tests.serving.replicas import gone, machine, replica, ticking
 from tests.serving.speaking import Script, chat, speaking
 
 NEXT: dict[Phase, Phase] = {"checking": "checked", "loading": "serving"}
@@ -28,12 +28,17 @@ class Keeper:
         self._agreement = agreement(told)
         self._generation = 0
         self._phase: Phase = "checking"
+        self._steps = 0
         self.answers = True
+        self.hangs = False
+        self.steps = True
         self.refuses = False
         self.living = False
         self.begun: list[int] = []
 
     async def state(self) -> AgentState:
+        if self.hangs:
+            await asyncio.Event().wait()
         if not self.answers:
             raise AgentUnreachable("nobody there")
         self._phase = NEXT.get(self._phase, self._phase)
@@ -42,6 +47,8 @@ class Keeper:
     async def start(self, generation: int) -> None:
         if self.refuses:
             raise StartRefused("not now")
+        if generation == self._generation:
+            return
         self._generation, self._phase, self.living = generation, "checking", True
         self.begun.append(generation)
 
@@ -57,16 +64,30 @@ class Keeper:
             return machine(self._rank)
         if not self.living:
             return gone(self._rank, 1, self._generation)
-        return living(self._rank, self._phase, self._generation)
+        self._steps += self.steps
+        return machine(self._rank, self._report())
+
+    def _report(self) -> RankReport:
+        told = ticking(self._rank, self._steps, self._steps, "idle", self._phase, self._generation).rank
+        assert told is not None
+        return told.model_copy(update={"agreement": self._agreement})
 
 
 class Stage:
     """Two such machines, what mlx-lm says, and the loop."""
 
-    def __init__(self, script: Script, directory: Path) -> None:
+    def __init__(self, script: Script, directory: Path, keepers: tuple[Keeper, Keeper] | None = None) -> None:
         told = replica(rank_port=script.port)
-        self.keepers = (Keeper(0, told), Keeper(1, told))
+        self.keepers = keepers or (Keeper(0, told), Keeper(1, told))
         self.conducting = Conducting(told, self.keepers, Upstream(told), directory, period_seconds=0.02)
+
+    async def conducts(self) -> asyncio.Task[None]:
+        """Begin, and come to ready; the loop goes on."""
+        running = asyncio.create_task(self.conducting.run())
+        async with asyncio.timeout(20):
+            while self.conducting.state.state != "ready":
+                await self.conducting.changed()
+        return running
 
     async def until(self, state: StateName, *, generation: int = 0, reason: str = "") -> None:
         running = asyncio.create_task(self.conducting.run())
@@ -168,3 +189,65 @@ def test_a_refused_start_is_tried_again(stage: Stage):
     asyncio.run(refuse_for_a_while())
 
     assert [keeper.begun for keeper in stage.keepers] == [[1], [1]]
+
+
+def test_ready_is_confirmed_by_a_step_that_rank_0_takes_after_the_question(stage: Stage):
+    async def ask() -> tuple[str, str]:
+        running = await stage.conducts()
+        moving = await stage.conducting.why_not_ready()
+        stage.keepers[0].steps = False
+        still = await stage.conducting.why_not_ready()
+        running.cancel()
+        return moving, still
+
+    moving, still = asyncio.run(ask())
+
+    assert moving == ""
+    assert still == "replica 'a' is ready, but rank 0 took no step for 2 seconds."
+
+
+def test_who_waits_for_a_change_hears_of_the_next_one(stage: Stage):
+    async def lose_one() -> StateName:
+        running = await stage.conducts()
+        stage.keepers[1].living = False
+        async with asyncio.timeout(20):
+            await stage.conducting.changed()
+        running.cancel()
+        return stage.conducting.state.state
+
+    assert asyncio.run(lose_one()) == "failed"
+
+
+def test_a_machine_that_never_answers_keeps_nobody_waiting(stage: Stage):
+    stage.keepers[1].hangs = True
+    asyncio.run(stage.until("absent", reason="mac-2's agent does not answer at 10.0.0.2"))
+
+
+def test_a_later_conductor_keeps_the_ranks_that_serve(stage: Stage, script: Script, tmp_path: Path):
+    asyncio.run(stage.until("ready"))
+    later = Stage(script, tmp_path, stage.keepers)
+    asyncio.run(later.until("ready"))
+
+    assert [keeper.begun for keeper in later.keepers] == [[1], [1]]
+    assert (later.conducting.state.generation, later.conducting.state.restarts) == (1, 0)
+    assert len(script.asked) == 2
+
+
+def test_a_generation_that_cannot_be_written_down_does_not_start(stage: Stage, tmp_path: Path):
+    async def make_room() -> list[int]:
+        obstacle = tmp_path / "generation.new"
+        obstacle.mkdir()
+        await stage.until("absent", reason="Make room there")
+        begun = list(stage.keepers[0].begun)
+        obstacle.rmdir()
+        await stage.until("ready")
+        return begun
+
+    assert asyncio.run(make_room()) == []
+
+
+def test_an_upstream_that_refuses_the_golden_question_is_told(stage: Stage, script: Script):
+    script.status, script.error, script.lines = 404, "no template", []
+    asyncio.run(stage.until("failed", reason="cannot ask replica 'a' its golden question"))
+
+    assert "no template" in stage.conducting.state.reason

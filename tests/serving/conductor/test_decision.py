@@ -48,7 +48,7 @@ def decided(
 
 
 def in_state(state: str, **changes: object) -> Course:
-    course = Course(generation=1, since=1000, heard=(1000, 1000))
+    course = Course(generation=1, since=1000, heard=(1000, 1000), beginning=False)
     return replace(course, state=state, **changes)  # type: ignore[arg-type]
 
 
@@ -82,7 +82,11 @@ def test_no_rank_starts_while_an_old_one_lives_anywhere():
     [
         (None, "mac-2's agent does not answer at 10.0.0.2"),
         (machine(1, unable="the cable from mac-2 to mac-1 is inactive"), "the cable from mac-2 to mac-1 is inactive"),
-        (machine(1, agreement="x"), "mac-2's agent has another configuration of this replica (release r1)"),
+        (
+            machine(1, agreement="x"),
+            "mac-2's agent, release r1, has another configuration or software of this replica; "
+            "mac-1 conducts with release r1",
+        ),
     ],
 )
 def test_a_machine_that_is_not_able_is_waited_for_without_cost(other: AgentState | None, waiting: str):
@@ -174,10 +178,10 @@ def test_different_versions_are_refused():
 
 @pytest.mark.parametrize("state", ["forming", "loading", "warming", "ready"])
 def test_a_rank_that_ends_stops_the_others_and_is_named(state: str):
-    decision = decided(in_state(state), (SERVING[0], gone(1, -9)))
+    decision = decided(in_state(state), (SERVING[0], gone(1, -11)))
 
     assert decision.course.state == "failed"
-    assert decision.course.reason == "rank 1 on mac-2 ended by signal 9 (Killed)"
+    assert decision.course.reason == "rank 1 on mac-2 ended by signal 11 (Segmentation fault)"
     assert decision.actions == (Stop(0),)
 
 
@@ -202,10 +206,11 @@ def test_a_rank_of_another_generation_is_a_fault():
     assert decided(in_state("forming"), (CHECKED[0], living(1, "serving", generation=5))).course.state == "failed"
 
 
-def test_a_silent_agent_is_tolerated_for_a_moment_only():
-    assert decided(in_state("ready"), (SERVING[0], None), now=1003).course.state == "ready"
+@pytest.mark.parametrize("state", ["forming", "loading", "warming", "ready"])
+def test_a_silent_agent_is_tolerated_for_a_moment_only_while_nothing_proves_its_rank(state: str):
+    assert decided(in_state(state), (SERVING[0], None), now=1003).course.state != "failed"
 
-    decision = decided(in_state("ready"), (SERVING[0], None), now=1005)
+    decision = decided(in_state(state), (SERVING[0], None), now=1005)
 
     assert (decision.course.state, decision.actions) == ("failed", (Stop(0),))
     assert decision.course.reason == "mac-2's agent stopped answering at 10.0.0.2"
@@ -248,7 +253,10 @@ def test_when_no_restart_is_left_a_person_is_needed():
     decision = decided(in_state("ready", restarts=2), (SERVING[0], gone(1, 1)))
 
     assert decision.course.state == "broken"
-    assert decision.course.reason == "rank 1 on mac-2 ended with exit code 1 (after 2 restarts in a row)"
+    assert decision.course.reason == (
+        "rank 1 on mac-2 ended with exit code 1 (after 2 restarts in a row). Run `cidermill doctor INVENTORY`, repair "
+        "what it names, then run the deploy again: the replica then begins afresh"
+    )
 
 
 def test_what_a_restart_cannot_cure_is_broken_at_once():
@@ -275,6 +283,57 @@ def test_a_broken_replica_begins_afresh_when_asked():
 def test_restarts_are_forgotten_after_a_time_of_ready():
     assert decided(in_state("ready", restarts=2), SERVING, now=1099).course.restarts == 2
     assert decided(in_state("ready", restarts=2), SERVING, now=1100).course.restarts == 0
+
+
+def test_what_failed_before_the_last_time_is_told_too():
+    course = in_state("ready", restarts=2, failures=("no cable", "no cable"))
+
+    reason = decided(course, (SERVING[0], gone(1, 1))).course.reason
+
+    assert "(after 2 restarts in a row). Before that: no cable (2 times). Run" in reason
+
+
+@pytest.mark.parametrize(
+    ("ended", "words"),
+    [
+        (gone(1, 0), "ended by itself, with exit code 0, though nobody stopped it"),
+        (
+            gone(1, -9, pressure="critical", memory_bytes=96_400_000_000),
+            "was killed, not by its agent: likely by macOS, for memory (it held 96.4 GB; pressure now: critical)",
+        ),
+        (gone(1, -9, killed=True), "was killed by its agent, because it did not end in its time after SIGTERM"),
+        (gone(1, None), "ended; how is not known, for the agent that started it had gone"),
+    ],
+)
+def test_how_a_rank_ended_is_told(ended: AgentState, words: str):
+    assert decided(in_state("ready"), (SERVING[0], ended)).course.reason == f"rank 1 on mac-2 {words}"
+
+
+def test_the_first_restart_comes_at_once_and_each_after_it_later():
+    first = decided(in_state("failed", restarts=0), NOBODY)
+    second = decided(in_state("failed", restarts=1), NOBODY)
+    second_later = decided(in_state("failed", restarts=1), NOBODY, now=1001)
+
+    assert (first.course.state, second.course.state, second_later.course.state) == ("forming", "failed", "forming")
+    assert second.course.waiting == "a pause of 1 seconds before restart 2 of 2"
+
+
+def test_a_machine_that_cannot_start_its_rank_ends_the_attempt_with_its_reason():
+    full = machine(1, unable="mac-2 cannot write /s: No space left on device. Make room there")
+
+    decision = decided(in_state("forming"), (CHECKED[0], full))
+
+    assert (decision.course.state, decision.course.reason) == ("failed", full.unable)
+
+
+def test_an_agent_of_another_configuration_is_not_told_to_stop():
+    other = living(1, "serving").model_copy(update={"agreement": "x"})
+
+    assert decided(in_state("failed"), (machine(0), other)).actions == ()
+
+
+def test_a_generation_is_newer_than_all_that_any_machine_remembers():
+    assert decided(in_state("absent"), (machine(0), gone(1, 1, generation=41))).course.generation == 42
 
 
 def test_large_weights_are_given_longer():
