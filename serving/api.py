@@ -70,6 +70,24 @@ class ReplicaState(_Told):
     """What each machine's agent said of its rank in the last round; None when it did not answer."""
 
 
+class EndpointReport(_Told):
+    """An endpoint at a moment."""
+
+    in_flight: int
+    """Requests with a slot, those that are held included."""
+    queued: int
+    held: int
+    """Requests with a slot that wait for the replica to be ready."""
+    requests: Mapping[str, int]
+    """By outcome."""
+    prompt_tokens: int
+    completion_tokens: int
+    replayed: int
+    """Attempts after a failure, of answers that had not begun."""
+    continued: int
+    """Attempts after a failure, of answers that had."""
+
+
 class AgentState(_Told):
     """What one agent says: GET /state."""
 
@@ -86,7 +104,8 @@ class AgentState(_Told):
     """None unless the transport needs them."""
     rank: RankReport | None = None
     replica: ReplicaState | None = None
-    """On rank 0's machine."""
+    endpoint: EndpointReport | None = None
+    """Both on rank 0's machine."""
 
 
 class Order(Declared):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from pydantic import ValidationError
 from starlette.applications import Starlette
@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.api import Order, RankOrder
+from serving.api import EndpointReport, Order, RankOrder
 from serving.conductor.conducting import Conducting
 from serving.conductor.peers import Keeper
 from serving.endpoint.responses import ERRORS, error, unavailable
@@ -26,13 +26,26 @@ Kind = TypeVar("Kind", bound=Order)
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 
+class Served(Protocol):
+    """The endpoint of a replica."""
+
+    @property
+    def report(self) -> EndpointReport:
+        """What there is to say of it now."""
+        ...
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """What clients may call."""
+        ...
+
+
 def application(
-    keeper: Keeper, conducting: Conducting | None, token: str, lifespan: Lifespan, routes: Sequence[BaseRoute] = ()
+    keeper: Keeper, conducting: Conducting | None, token: str, lifespan: Lifespan, endpoint: Served | None = None
 ) -> Starlette:
-    """The agent's application. `conducting` and `routes`, the endpoint's, only where rank 0 is."""
-    own = _Routes(keeper, conducting)
+    """The agent's application. `conducting` and `endpoint` only where rank 0 is."""
+    own = _Routes(keeper, conducting, endpoint)
     return Starlette(
-        routes=[*own.routes(), *routes],
+        routes=[*own.routes(), *([] if endpoint is None else endpoint.routes())],
         middleware=[Middleware(TokenGuard, token=token)],
         lifespan=lifespan,
         exception_handlers=ERRORS,
@@ -59,9 +72,10 @@ class TokenGuard:
 
 
 class _Routes:
-    def __init__(self, keeper: Keeper, conducting: Conducting | None) -> None:
+    def __init__(self, keeper: Keeper, conducting: Conducting | None, endpoint: Served | None) -> None:
         self._keeper = keeper
         self._conducting = conducting
+        self._endpoint = endpoint
 
     def routes(self) -> list[Route]:
         return [
@@ -79,7 +93,8 @@ class _Routes:
 
     async def _state(self, _: Request) -> Response:
         replica = None if self._conducting is None else self._conducting.state
-        state = (await self._keeper.state()).model_copy(update={"replica": replica})
+        endpoint = None if self._endpoint is None else self._endpoint.report
+        state = (await self._keeper.state()).model_copy(update={"replica": replica, "endpoint": endpoint})
         return Response(state.model_dump_json(), media_type="application/json")
 
     async def _ready(self, _: Request) -> Response:

@@ -10,8 +10,7 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from serving.api import ReplicaState, StateName
-from serving.declared import Declared
+from serving.api import EndpointReport, ReplicaState, StateName
 from serving.endpoint.admission import Admission
 from serving.endpoint.answering import Course
 from serving.endpoint.telling import Told
@@ -20,24 +19,6 @@ OUTCOMES: Final = ("answered", "refused", "busy", "unavailable", "failed", "diff
 
 _FIRST: Final = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
 _BETWEEN: Final = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5, 30)
-
-
-class EndpointReport(Declared):
-    """An endpoint at a moment: its part of /state."""
-
-    in_flight: int
-    """Requests with a slot, those that are held included."""
-    queued: int
-    held: int
-    """Requests with a slot that wait for the replica to be ready."""
-    requests: dict[str, int]
-    """By outcome."""
-    prompt_tokens: int
-    completion_tokens: int
-    replayed: int
-    """Attempts after a failure, of answers that had not begun."""
-    continued: int
-    """Attempts after a failure, of answers that had."""
 
 
 class Tally:

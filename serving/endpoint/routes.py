@@ -18,13 +18,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from serving.api import ReplicaState
+from serving.api import EndpointReport, ReplicaState
 from serving.configuration import ReplicaConfiguration
 from serving.endpoint.admission import Admission, Pace
 from serving.endpoint.answering import Event, Terms
 from serving.endpoint.body import read_body
 from serving.endpoint.exchange import ClientLeft, Door, Exchange
-from serving.endpoint.metrics import EndpointReport, Exposition, Tally, exposed
+from serving.endpoint.metrics import Exposition, Tally, exposed
 from serving.endpoint.readiness import Patience, Readiness, Times
 from serving.endpoint.requests import Kind, body_limit, clean, parse
 from serving.endpoint.responses import data, error, told
