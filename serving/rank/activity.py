@@ -36,11 +36,10 @@ class _WatchedBatches(_server.BatchGenerator):
 
     def next(self) -> tuple[list[Any], list[Any]]:
         self._advance("prefilling" if self._waits_for_readers or self._has_prompts() else "decoding")
-        read: list[Any]
-        decoded: list[Any]
-        read, decoded = super().next()
+        step: tuple[list[Any], list[Any]] = super().next()
+        read, decoded = step
         self._waits_for_readers = bool(read) or (self._waits_for_readers and not decoded)
-        return read, decoded
+        return step
 
     def _has_prompts(self) -> bool:
         # Those that wait for room among the decoding ones count too: room may come within the step.

@@ -43,9 +43,10 @@ class _Handler(_server.APIHandler):
 
 
 class _Answer:
-    """Stands before mlx-lm's generator for one request."""
+    """Stands before mlx-lm's generator for one request, with what a handler asks of it."""
 
     def __init__(self, generator: Any, wanted: Asked) -> None:
+        self.cli_args = generator.cli_args
         self._generator = generator
         self._wanted = wanted
         self._untold: list[int] = []

@@ -54,8 +54,8 @@ class Continuing(_server.ResponseGenerator):
 
     def _has_ended(self, tokenizer: Any, stop_words: list[str]) -> bool:
         stops, _ = super()._make_state_machine(self.model_provider.model_key, tokenizer, stop_words)
-        matcher: Any = stops.matcher()
-        return any(matcher.advance(token) for token in self._asked.emitted)
+        advance: Callable[[int], bool] = stops.matcher().advance
+        return any(map(advance, self._asked.emitted))
 
 
 class _Begun:
