@@ -159,7 +159,7 @@ def _layers(here: Path, replica: Replica) -> Iterator[Fault]:
         return
     if replica.sharding != "pipeline":
         yield Fault(here, f"only sharding 'pipeline' gives whole layers to machines; {replica.sharding!r} is declared")
-    if layers != "by memory" and len(layers) != machines:
+    elif layers != "by memory" and len(layers) != machines:
         yield Fault(here, f"{len(layers)} numbers for {machines} machines. Give one for each, in rank order")
 
 
