@@ -3,6 +3,7 @@
 CidermillError
 ├── TransportRefused     the declared transport cannot be had on this machine
 ├── WeightsDamaged       files on disk are not the ones declared
+├── LayersRefused        the weights' layers cannot be split over the machines as declared
 ├── LinksUnreadable      macOS does not tell about Thunderbolt ports or does not change them
 ├── StartRefused         an agent does not start or admit a rank now
 ├── RequestRefused       a client's request must not reach mlx-lm as it is
@@ -27,6 +28,10 @@ class TransportRefused(CidermillError):
 
 class WeightsDamaged(CidermillError):
     """Files on disk are not the ones declared."""
+
+
+class LayersRefused(CidermillError):
+    """The weights' layers cannot be split over the machines as declared."""
 
 
 class AgentUnreachable(CidermillError):

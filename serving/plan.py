@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from serving import daemons, filtering
@@ -25,6 +26,7 @@ from serving.configuration import (
 )
 from serving.declared import Declared, Replica
 from serving.gateway.configuration import GatewayConfiguration, litellm_configuration
+from serving.layers import split
 from serving.layout import (
     CONFIRMED,
     ENVIRONMENTS,
@@ -38,7 +40,7 @@ from serving.layout import (
     TOKEN,
     WEIGHTS,
 )
-from serving.seen import Seen
+from serving.seen import Mac, Seen
 from serving.transport import cable_addresses, ring_hosts
 
 CLUSTER_TOKEN, GATEWAY_KEY = "cluster_token", "gateway_key"
@@ -218,7 +220,7 @@ class Plan:
             state_directory=STATE,
             log_directory=LOGS,
             links_report=LINKS_REPORT,
-            replica=_replica(self.cluster, replica, self.manifests[replica.weights], machine) if replica else None,
+            replica=self._replica(replica, machine) if replica else None,
         )
         return self._release("agent", "node", {"agent.json": _text(configuration)})
 
@@ -234,6 +236,11 @@ class Plan:
             litellm="litellm.yaml",
         )
         return self._release("gateway", "gateway", {"litellm.yaml": litellm, "gateway.json": _text(configuration)})
+
+    def _replica(self, replica: Replica, machine: str) -> ReplicaConfiguration:
+        memory = [_memory_gb(self.cluster, self.seen, name) for name in replica.machines]
+        layers = split(replica, Path(self.cluster.weights_of(replica).path), memory)
+        return _replica(self.cluster, replica, self.manifests[replica.weights], machine, layers)
 
     def _release(self, kind: str, environment: str, files: Mapping[str, str]) -> Release:
         environment, software = self.packages[environment].name, self.packages["software"].name
@@ -263,7 +270,15 @@ def _cabled(cluster: Cluster, seen: Mapping[str, Seen], machine: str) -> tuple[C
     )
 
 
-def _replica(cluster: Cluster, replica: Replica, manifest: Manifest, machine: str) -> ReplicaConfiguration:
+def _memory_gb(cluster: Cluster, seen: Mapping[str, Seen], machine: str) -> int:
+    """What is declared, which was compared with what was seen; a machine that cannot tell was refused before."""
+    declared, mac = cluster.machine(machine).memory_gb, seen[machine].mac
+    return declared or (mac.memory_gb if isinstance(mac, Mac) else 0)
+
+
+def _replica(
+    cluster: Cluster, replica: Replica, manifest: Manifest, machine: str, layers: tuple[int, ...] | None
+) -> ReplicaConfiguration:
     weights = cluster.weights_of(replica)
     first = cluster.machine(replica.machines[0])
     return ReplicaConfiguration(
@@ -282,6 +297,7 @@ def _replica(cluster: Cluster, replica: Replica, manifest: Manifest, machine: st
         slots=replica.slots,
         queue=replica.queue,
         wait_seconds=replica.wait_seconds,
+        layers=layers,
         wired_limit=replica.wired_limit,
         restarts=replica.restarts,
         grace_seconds=replica.grace_seconds,

@@ -138,6 +138,7 @@ def _replicas(pieces: Pieces) -> Iterator[Fault]:
                 yield Fault((*here, "machines"), f"'{name}' already belongs to replica '{owner[name]}'")
             owner.setdefault(name, replica.name)
         yield from _alone_or_together(here, replica)
+        yield from _layers((*here, "pipeline_layers"), replica)
 
 
 def _alone_or_together(here: Path, replica: Replica) -> Iterator[Fault]:
@@ -150,6 +151,16 @@ def _alone_or_together(here: Path, replica: Replica) -> Iterator[Fault]:
             yield Fault(
                 (*here, choice), f"{len(replica.machines)} machines need a declared {choice}; none is chosen for you"
             )
+
+
+def _layers(here: Path, replica: Replica) -> Iterator[Fault]:
+    layers, machines = replica.pipeline_layers, len(replica.machines)
+    if layers == "even":
+        return
+    if replica.sharding != "pipeline":
+        yield Fault(here, f"only sharding 'pipeline' gives whole layers to machines; {replica.sharding!r} is declared")
+    elif layers != "by memory" and len(layers) != machines:
+        yield Fault(here, f"{len(layers)} numbers for {machines} machines. Give one for each, in rank order")
 
 
 def _cabling(pieces: Pieces) -> Iterator[Fault]:

@@ -5,8 +5,15 @@ waits for one line on its standard input: all ranks of a generation must join wi
 four or five connection attempts, then an exception, while the listening side waits for ever). Then it initialises the
 transport strictly, compares size and rank, and runs mlx-lm's server. It never falls back to anything.
 
-SIGTERM keeps its default disposition: nothing else ends a process that waits inside native code. End of standard input
-before joining means that the agent is gone, and ends it too.
+SIGTERM keeps its default disposition: nothing else ends a process that waits inside native code, and there is nothing
+to put in order first. The kernel takes back sockets, memory and, on macOS, what Metal had wired; to end by SIGKILL is
+reported to leak wired memory until a reboot. Files are replaced whole, so none is left half written. End of standard
+input before joining means that the agent is gone, and ends it too; once it has joined, a rank serves on for the next
+agent.
+
+A thread beats four times a second from the start, so that a process that is stopped can be told from a loop that waits
+for another rank. Two things hold it up: imports for a moment, and joining, where MLX 0.32.4 waits for the other ranks
+without letting any Python run.
 """
 
 from __future__ import annotations
@@ -16,21 +23,26 @@ import signal
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from threading import Event, Thread
 from types import TracebackType
 
 from serving.errors import TransportRefused, WeightsDamaged
-from serving.rank.status import Exit, RankSpec, RankStatus, StatusFile, Ticks
+from serving.rank.status import Exit, RankSpec, RankStatus, StatusFile, Ticks, ending
 from serving.rank.weights_check import verify
 from serving.transport import environment
 
 _STEERING = ("MLX_", "JACCL_")
 """Prefixes of the variables that steer MLX; one that is left over can turn a rank into a replica of one."""
 
+_BEAT_SECONDS = 0.25
+
 
 def main(path: str) -> int:
     """Run the rank that a RankSpec describes; returns an exit code, or never when it serves."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     spec = RankSpec.model_validate_json(Path(path).read_text())
+    ticks = Ticks(spec.tick_file)
+    Thread(target=_beat, args=(ticks,), daemon=True).start()
     status = StatusFile(
         spec.status_file,
         RankStatus(machine=spec.machine, generation=spec.generation, pid=os.getpid(), phase="checking"),
@@ -47,17 +59,23 @@ def main(path: str) -> int:
     refusal = _wait_to_be_let_in(status) or _join(spec, status)
     if refusal is not None:
         return refusal
-    loop.serve(spec.replica, status, Ticks(spec.tick_file))
+    loop.serve(spec.replica, status, ticks)
     return Exit.GENERATION_ENDED
+
+
+def _beat(ticks: Ticks) -> None:
+    ended = Event()  # never set: the thread ends with the process
+    while not ended.wait(_BEAT_SECONDS):
+        ticks.beat()
 
 
 def _end_with_every_thread(status: StatusFile) -> None:
     """An exception in the main thread ends the process; Python would wait for mlx-lm's other threads for ever."""
 
     def end(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-        sys.__excepthook__(kind, error, traceback)
-        status.report(phase="ended", reason=f"{kind.__name__}: {error}")
-        os._exit(Exit.GENERATION_ENDED)
+        with ending(Exit.GENERATION_ENDED):
+            sys.__excepthook__(kind, error, traceback)
+            status.report(phase="ended", reason=f"{kind.__name__}: {error}")
 
     sys.excepthook = end
 

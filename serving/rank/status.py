@@ -9,11 +9,13 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+from collections.abc import Generator
+from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from serving.configuration import ReplicaConfiguration
 from serving.declared import Declared
@@ -37,6 +39,16 @@ class Exit(IntEnum):
     GENERATION_ENDED = 70
     ABANDONED = 75
     NOT_JOINED = 76
+    LAYERS_REFUSED = 78
+
+
+@contextmanager
+def ending(code: Exit) -> Generator[None]:
+    """End the process with this code after the block, whatever goes wrong in it: a full disk, a closed log."""
+    try:
+        yield
+    finally:
+        os._exit(code)
 
 
 class RankSpec(Declared):
@@ -64,6 +76,8 @@ class RankStatus(Declared):
     transport: str | None = None
     rank: int | None = None
     size: int | None = None
+    layers: Annotated[tuple[int, int], Field(strict=False)] | None = None
+    """In a pipeline: the first layer this rank holds, and the first one after its last."""
     digest: str | None = None
     """Digest of the manifest that every file on disk was compared with."""
     mlx: str | None = None

@@ -16,6 +16,14 @@ REFUSED = {
     "a second cable": (bent(links__1__between=["m2", "m1"]), {"links/1/between": "would be a loop"}),
     "no transport": (bent(replicas__0__transport=None), {"replicas/0/transport": "none is chosen for you"}),
     "a transport for one": (bent(replicas__0__machines=["m1"]), {"replicas/0/transport": "needs no transport"}),
+    "layers without a pipeline": (
+        bent(replicas__0__pipeline_layers="by memory"),
+        {"replicas/0/pipeline_layers": "only sharding 'pipeline' gives whole layers to machines; 'tensor' is declared"},
+    ),
+    "layers for other machines": (
+        bent(replicas__1__pipeline_layers=[4, 4, 4]),
+        {"replicas/1/pipeline_layers": "3 numbers for 2 machines. Give one for each, in rank order"},
+    ),
     "unknown transport": (
         bent(replicas__0__transport="any"),
         {"replicas/0/transport": "'jaccl', 'jaccl-ring' or 'ring'"},

@@ -1,10 +1,12 @@
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from serving import daemons, layout
 from serving.configuration import AgentConfiguration, File, LinksConfiguration, Manifest
+from serving.errors import LayersRefused
 from serving.plan import Plan
 from tests.serving.declarations import declared
 from tests.serving.labs import all_well, domain
@@ -106,3 +108,25 @@ def test_only_the_service_account_can_write_where_it_must_and_nobody_else_reads_
         layout.STATE,
         layout.LOGS,
     }
+
+
+def test_a_rank_is_told_the_split_by_what_memory_was_declared_and_else_by_what_was_seen(tmp_path: Path):
+    (tmp_path / "config.json").write_text('{"num_hidden_layers": 12}')
+    by_memory = {"replicas__1__pipeline_layers": "by memory", "weights__0__path": str(tmp_path)}
+
+    seen, declared = agent("m4", **by_memory), agent("m4", **by_memory, machines__2__memory_gb=256)
+    assert [told.replica and told.replica.layers for told in (seen, declared)] == [(6, 6), (4, 8)]
+
+
+def test_layers_that_are_not_those_of_the_weights_are_refused(tmp_path: Path):
+    (tmp_path / "config.json").write_text('{"num_hidden_layers": 12}')
+
+    with pytest.raises(LayersRefused, match="are 13 layers, the weights have 12"):
+        agent("m4", replicas__1__pipeline_layers=[7, 6], weights__0__path=str(tmp_path))
+
+
+def test_an_even_split_is_not_told():
+    replica = agent("m4").replica
+
+    assert replica is not None
+    assert (replica.sharding, replica.layers) == ("pipeline", None)

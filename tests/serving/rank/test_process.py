@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
+from shutil import copytree
 from subprocess import run
+
+import httpx
+import pytest
 
 from serving.rank.status import Exit, RankSpec, RankStatus, read_status
 from serving.weights import NEEDED, manifest
+from tests.serving.rank.ranks import CHAT, TEXT, Rank, serving, started
 from tests.serving.replicas import replica
+from tests.serving.waiting import wait_until
+from tests.weights import PATH
 
 ALONE = {"transport": None, "sharding": None, "ring": (), "members": replica().members[:1]}
+
+PING = CHAT, {"messages": [{"role": "user", "content": "Ping"}]}
+TINY_KIMI = {
+    **{"vocab_size": 768, "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 12},
+    **{"num_attention_heads": 2, "num_key_value_heads": 2, "q_lora_rank": 16, "kv_lora_rank": 16},
+    **{"qk_nope_head_dim": 8, "qk_rope_head_dim": 8, "v_head_dim": 16},
+    "linear_attn_config": {"kda_layers": [], "num_heads": 2, "head_dim": 16, "short_conv_kernel_size": 4},
+}
+"""A type of weights whose pipeline takes no split."""
 
 
 def ended(directory: Path, weights: Path, leave: tuple[str, ...] = (), **changes: object) -> tuple[int, RankStatus]:
@@ -65,3 +82,74 @@ def test_a_rank_whose_agent_goes_away_before_it_is_let_in_ends(tmp_path: Path):
     assert (code, status.phase) == (Exit.ABANDONED, "ended")
     assert (status.mlx, status.mlx_lm) == ("0.32.4", "0.32.2")
     assert status.pid != os.getpid()
+
+
+def stands(rank: Rank) -> bool:
+    """Whether a rank's loop has come no further while its process went on for two seconds."""
+    before = rank.tick
+    wait_until(lambda: rank.tick.beats > before.beats + 8)
+    return rank.tick.steps == before.steps
+
+
+def test_a_loop_that_waits_for_another_rank_is_told_from_a_process_that_is_stopped(tmp_path: Path):
+    with serving(tmp_path, 2) as replica:
+        first, second = replica
+        second.process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: stands(first), 60)
+        waiting, stopped = first.tick, second.tick
+        assert stands(first)
+        assert second.tick == stopped
+
+        second.process.send_signal(signal.SIGCONT)
+        wait_until(lambda: first.tick.steps > waiting.steps and second.tick.beats > stopped.beats)
+        assert replica.ask(*PING).text == "Pong."
+
+
+def test_a_rank_that_waits_for_another_is_ended_by_sigterm(tmp_path: Path):
+    with serving(tmp_path, 2) as replica:
+        first, second = replica
+        second.process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: stands(first), 60)
+        first.process.terminate()
+
+        assert first.process.wait(10) == -signal.SIGTERM
+
+
+def test_ranks_that_have_not_met_are_ended_by_sigterm(tmp_path: Path):
+    with started(tmp_path, 2) as replica:
+        joining, checked = replica
+        joining.let_in()
+        joining.waits_for("joining")
+        checked.waits_for("checked")
+        for rank in replica:
+            rank.process.terminate()
+
+        assert [rank.process.wait(10) for rank in replica] == [-signal.SIGTERM] * 2
+
+
+def test_a_dead_generation_loop_ends_every_rank_with_a_code_of_its_own(tmp_path: Path):
+    with serving(tmp_path, 2) as replica:
+        with pytest.raises(httpx.HTTPError):
+            # An endpoint lets no such request through: mlx-lm does not survive it.
+            replica.ask(TEXT, {"prompt": ""})
+
+        assert [rank.process.wait(20) for rank in replica] == [Exit.GENERATION_ENDED] * 2
+        for rank in replica:
+            assert rank.status is not None
+            assert rank.status.phase == "ended"
+            assert rank.status.reason.startswith(
+                "the generation loop ended: ValueError: Sequence 0 has an empty prompt"
+            )
+
+
+def test_weights_that_split_in_their_own_way_are_refused_for_good(tmp_path: Path):
+    kimi = copytree(PATH, tmp_path / "kimi")
+    (kimi / "config.json").write_text(json.dumps({"model_type": "kimi_k3", "text_config": TINY_KIMI}))
+    with started(tmp_path, 2, kimi, sharding="pipeline", layers=(9, 3)) as replica:
+        replica.let_in()
+
+        assert [rank.process.wait(60) for rank in replica] == [Exit.LAYERS_REFUSED] * 2
+        status = replica.ranks[1].status
+        assert status is not None
+        assert (status.phase, status.curable) == ("refused", False)
+        assert "mlx-lm holds layers 0 to 5 on rank 1, needed 0 to 2" in status.reason
