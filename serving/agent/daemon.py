@@ -55,6 +55,7 @@ def _application(configuration: AgentConfiguration, agent: Agent, token: str) ->
     upstream = Upstream(replica)
     conducting = Conducting(replica, [agent, *others], upstream, Path(configuration.state_directory))
     endpoint = Endpoint(replica, lambda: conducting.state, upstream)
+    endpoint.counting.begin()
     return application(agent, conducting, token, _lifespan(agent, conducting), endpoint.routes())
 
 

@@ -16,7 +16,9 @@ from starlette.routing import Route
 
 from serving.api import ReplicaState
 from serving.configuration import ReplicaConfiguration
-from serving.endpoint.requests import Kind, body_limit, clean, parse
+from serving.endpoint import openapi
+from serving.endpoint.counting import Counting
+from serving.endpoint.requests import Kind, body_limit
 from serving.endpoint.upstream import Event, Upstream
 from serving.errors import CidermillError, RequestRefused, UpstreamFailed
 
@@ -31,6 +33,7 @@ class Endpoint:
         self._replica = replica
         self._state = state
         self._upstream = upstream
+        self.counting = Counting(replica)
 
     def routes(self) -> list[Route]:
         """What clients may call."""
@@ -38,6 +41,7 @@ class Endpoint:
             Route("/v1/chat/completions", self._chat, methods=["POST"]),
             Route("/v1/completions", self._text, methods=["POST"]),
             Route("/v1/models", self._models, methods=["GET"]),
+            openapi.route(self._replica),
         ]
 
     async def _chat(self, request: Request) -> Response:
@@ -53,7 +57,7 @@ class Endpoint:
     async def _answer(self, kind: Kind, request: Request) -> Response:
         path = request.url.path
         try:
-            asked = clean(kind, parse(await _body(request, body_limit(self._replica))), self._replica)
+            asked = await self.counting.request(kind, await _body(request, body_limit(self._replica)))
             state = self._state()
             if state.state != "ready":
                 return unavailable(f"replica '{state.name}' is {state.state}, needed ready.")
@@ -61,7 +65,7 @@ class Endpoint:
                 return await self._stream(path, asked.body, asked.usage)
             whole = await _unless_left(request, self._upstream.complete(path, asked.body))
         except RequestRefused as refused:
-            return error(refused.status, str(refused), "invalid_request_error", refused.parameter)
+            return error(refused.status, str(refused), "invalid_request_error", refused.parameter, refused.code)
         except UpstreamFailed as failed:
             return error(502, _said(self._replica, failed), "server_error")
         return Response(status_code=_CLIENT_LEFT) if whole is None else JSONResponse(self._named(whole))
@@ -101,9 +105,9 @@ class Endpoint:
         return {**answer, "model": self._replica.weights}
 
 
-def error(status: int, message: str, kind: str, parameter: str | None = None) -> JSONResponse:
+def error(status: int, message: str, kind: str, parameter: str | None = None, code: str | None = None) -> JSONResponse:
     """An error as OpenAI's clients expect it."""
-    return JSONResponse({"error": _error_object(message, kind, parameter)}, status)
+    return JSONResponse({"error": _error_object(message, kind, parameter, code)}, status)
 
 
 def unavailable(message: str) -> JSONResponse:
@@ -113,8 +117,8 @@ def unavailable(message: str) -> JSONResponse:
     return response
 
 
-def _error_object(message: str, kind: str, parameter: str | None) -> dict[str, Any]:
-    return {"message": message, "type": kind, "param": parameter, "code": None}
+def _error_object(message: str, kind: str, parameter: str | None, code: str | None = None) -> dict[str, Any]:
+    return {"message": message, "type": kind, "param": parameter, "code": code}
 
 
 def _data(value: object) -> str:

@@ -15,6 +15,7 @@ from serving.endpoint.routes import Endpoint
 from serving.endpoint.upstream import Upstream
 from tests.serving.replicas import replica
 from tests.serving.speaking import USAGE, Script, chat, speaking, text
+from tests.weights import PATH
 
 HELLO = {"model": "cider-1", "messages": [{"role": "user", "content": "Hello"}]}
 
@@ -27,7 +28,7 @@ def script() -> Iterator[Script]:
 
 
 def application(script: Script, state: StateName = "ready") -> Starlette:
-    told = replica(rank_port=script.port)
+    told = replica(rank_port=script.port, weights_directory=str(PATH))
     now = ReplicaState(name="a", state=state, reason="", generation=1, restarts=0, ranks={})
     return Starlette(routes=[*Endpoint(told, lambda: now, Upstream(told)).routes()])
 
