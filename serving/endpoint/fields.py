@@ -74,7 +74,8 @@ def only(*values: object, why: str) -> Rule:
     """Nothing but these values, which mean what happens anyway."""
 
     def check(value: Any) -> None:
-        if not any(value == allowed and type(value) is type(allowed) for allowed in values):
+        # True is no 1, while 1.0 is one.
+        if not any(value == allowed and isinstance(value, bool) == isinstance(allowed, bool) for allowed in values):
             raise Needed(f"{json.dumps(values[0])} or nothing: {why}")
 
     return Rule(check, {"enum": list(values)})

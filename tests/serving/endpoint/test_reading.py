@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.endpoint.reading import MAX_DEPTH, read
@@ -39,10 +40,8 @@ JSON = st.recursive(
     ],
 )
 def test_what_cannot_be_handed_on_is_told(content: bytes, said: str):
-    with pytest.raises(ValueError, match=".") as refusal:
+    with pytest.raises(ValueError, match=re.escape(said)):
         read(content)
-
-    assert said in str(refusal.value)
 
 
 def test_nesting_is_allowed_to_its_limit():
@@ -55,11 +54,13 @@ def test_escaped_control_characters_are_text():
     assert read(b'["\\u0000\\u001b[0m"]') == ["\x00\x1b[0m"]
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_what_is_read_is_what_was_written(value: Any):
     assert read(json.dumps(value)) == value
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_are_read_or_refused(content: bytes):
     try:
