@@ -52,7 +52,7 @@ def document(replica: ReplicaConfiguration) -> dict[str, Any]:
 
 def _asking(kind: Kind, replica: ReplicaConfiguration) -> dict[str, Any]:
     answer = _responses(_ANSWERS[kind], 400, 401, 404, 413, 429, 502, 503, 504)
-    answer["200"]["content"]["text/event-stream"] = {"schema": _STRING}
+    answer["200"]["content"]["text/event-stream"] = {}
     return {
         "operationId": kind,
         "description": f"A body has at most {body_limit(replica)} bytes; prompt and answer together have at most "
