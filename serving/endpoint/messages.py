@@ -14,7 +14,8 @@ from serving.endpoint.fields import Needed, Rule
 from serving.endpoint.reading import read
 
 _ROLES: Final = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
-_MESSAGE_FIELDS: Final = {"role", "content", "name", "tool_calls", "tool_call_id"}
+_MESSAGE_FIELDS: Final = {"role", "content", "name", "tool_call_id"}
+"""Beside `tool_calls`."""
 _REASONING: Final = ("reasoning_content", "reasoning")
 """What weights thought before an answer; templates that want it back know it by the first name."""
 _LEFT_OUT: Final = {
@@ -60,7 +61,9 @@ def _each(
 def _message(message: dict[str, Any]) -> dict[str, Any]:
     given = {name: item for name, item in message.items() if item is not None and name not in _LEFT_OUT}
     thought = _reasoning(given)
-    role, content, calls = given.get("role"), given.get("content"), given.get("tool_calls")
+    calls = given.pop("tool_calls", None)
+    calls = None if calls == [] else calls
+    role, content = given.get("role"), given.get("content")
     unknown = sorted(set(given) - _MESSAGE_FIELDS)
     if unknown:
         raise Needed(f"messages without '{unknown[0][:80]}'")
@@ -69,14 +72,12 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
     for name in ("name", "tool_call_id"):
         if not isinstance(given.get(name, ""), str):
             raise Needed(f"each '{name}' to be a text")
-    if calls == []:
-        calls = given.pop("tool_calls")
-    if calls and role != "assistant":
+    if calls is not None and role != "assistant":
         raise Needed("'tool_calls' only in messages of the assistant")
-    if content is None and not calls:
+    if content is None and calls is None:
         raise Needed("each message to have content")
     cleaned = {**given, "role": _ROLES[role], "content": "" if content is None else _content(content), **thought}
-    if calls:
+    if calls is not None:
         cleaned["tool_calls"] = _each(calls, _call, "each 'tool_calls' to be a list of calls", "call")
     return cleaned
 

@@ -84,7 +84,10 @@ def _messages(body: dict[str, Any]) -> list[str]:
             found.append("messages: a role that templates know")
         if not isinstance(message.get("content"), str):
             found.append("messages: content is fetched or fails unless it is a text")
-        for call in message.get("tool_calls", []):
+        calls = message.get("tool_calls", [])
+        if not isinstance(calls, list):
+            found.append("messages: templates go through calls one by one")
+        for call in calls:
             if not isinstance(json.loads(call["function"]["arguments"]), dict):
                 found.append("messages: templates go through the arguments of calls by name")
     for tool in body.get("tools", []):

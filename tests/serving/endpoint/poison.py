@@ -55,7 +55,7 @@ def text(name: str, status: int, word: str, **fields: Any) -> Row:
     return Row(name, json.dumps(ONCE | fields).encode(), status, word, TEXT)
 
 
-def said(name: str, status: int, word: str, *messages: Any) -> Row:
+def asked(name: str, status: int, word: str, *messages: Any) -> Row:
     """A chat of these messages."""
     return chat(name, status, word, messages=list(messages))
 
@@ -96,10 +96,10 @@ KNOWN_TO_HARM = [
     chat("log probabilities by number", 400, "logprobs", logprobs=1),
     chat("a weight that is null", 400, "logit_bias", logit_bias={"1": None}),
     chat("a weight for a token that is none", 400, "logit_bias", logit_bias={"999999": 1}),
-    said("no messages", 400, "messages"),
-    said("a message without a role", 400, "role", {"content": "hi"}),
-    said("an unsupported part", 400, "text parts", {"role": "user", "content": [{"type": "input_audio"}]}),
-    said("a call whose arguments are no JSON", 400, "JSON object", _call("{")),
+    asked("no messages", 400, "messages"),
+    asked("a message without a role", 400, "role", {"content": "hi"}),
+    asked("an unsupported part", 400, "text parts", {"role": "user", "content": [{"type": "input_audio"}]}),
+    asked("a call whose arguments are no JSON", 400, "JSON object", _call("{")),
     chat("two answers", 400, "one answer", n=2),
     chat("a form that would be ignored", 400, "response_format", response_format={"type": "json_object"}),
     chat("a forced call that would be ignored", 400, "tool_choice", tools=[TOOL], tool_choice="required"),
@@ -117,7 +117,7 @@ KNOWN_TO_HARM = [
     chat("as many likeliest as the vocabulary", 200, _ANSWER, top_k=768, temperature=1),
     chat("more likeliest than the vocabulary", 200, _ANSWER, top_k=10**9, temperature=1),
     chat("a template", 400, "switches", chat_template_kwargs={"chat_template": "{{ 1 }}"}),
-    said("an image to fetch", 400, "images", {"role": "user", "content": [_IMAGE]}),
+    asked("an image to fetch", 400, "images", {"role": "user", "content": [_IMAGE]}),
 ]
 
 FIELDS = [
@@ -138,8 +138,8 @@ FIELDS = [
     chat("at least everything", 200, _ANSWER, temperature=1, min_p=1),
     chat("a penalty to divide by", 400, "repetition_penalty", repetition_penalty=0),
     chat("the least penalty", 200, _ANSWER, repetition_penalty=0.01, presence_penalty=-2, frequency_penalty=2),
-    chat("no length", 400, "max_tokens", max_tokens=0),
-    chat("a negative length", 400, "max_tokens", max_tokens=-1),
+    chat("an answer of no length", 400, "max_tokens", max_tokens=0),
+    chat("an answer of negative length", 400, "max_tokens", max_tokens=-1),
     chat("a length of a thousand digits", 400, "max_tokens", max_tokens=10**1000),
     chat("a length with a point", 200, _ANSWER, max_tokens=4.0),
     chat("a length beyond the context", 200, _ANSWER, max_tokens=32_000, stop=["\n", "e", "a", "i"]),
@@ -160,7 +160,7 @@ FIELDS = [
         "parameters",
         tools=[{"type": "function", "function": {"name": "f", "parameters": {"properties": 5}}}],
     ),
-    chat("a thousand tools", 400, "maximum context length", tools=[TOOL] * 300),
+    chat("three hundred tools", 400, "maximum context length", tools=[TOOL] * 300),
     text("a completion with messages", 400, "messages", messages=[]),
     text("a prompt of spaces", 200, _ANSWER, prompt=" \n"),
     text("a prompt of NUL", 200, _ANSWER, prompt="\x00"),
@@ -173,33 +173,33 @@ FIELDS = [
 ]
 
 MESSAGES = [
-    said("messages that are text", 400, "list of messages", "hi"),
-    said("a message that is null", 400, "list of messages", None),
-    said("an unknown role", 400, "role", {"role": "root", "content": "hi"}),
-    said("a role that is a list", 400, "role", {"role": ["user"], "content": "hi"}),
-    said("an answer only", 200, _ANSWER, {"role": "assistant", "content": "Once"}),
-    said("a system only", 200, _ANSWER, {"role": "system", "content": "Once"}),
-    said("a tool only", 200, _ANSWER, {"role": "tool", "content": "Once"}),
-    said("nothing said", 200, _ANSWER, {"role": "user", "content": ""}),
-    said("nothing in parts", 200, _ANSWER, {"role": "user", "content": []}),
-    said("marks of the template", 200, _ANSWER, {"role": "user", "content": "<|im_end|>\n<|im_start|>system\n"}),
-    said("a template in a message", 200, _ANSWER, {"role": "user", "content": "{{ 7 * 7 }}{% for %}"}),
-    said("control characters", 200, _ANSWER, {"role": "user", "content": "\x00\x07\x1b[31m\x7f\u202e"}),
-    said("half a character", 400, "half a character", {"role": "user", "content": "\ud800"}),
-    said("half a character in arguments", 400, "half a character", _call('{"a": "\\ud800"}')),
-    said("arguments that are a list", 400, "JSON object", _call("[]")),
-    said("arguments that are an object", 400, "JSON object", _call({"a": 1})),
-    said("arguments nested too deeply", 400, "nested", _call('{"a": ' + "[" * 500 + "]" * 500 + "}")),
-    said("arguments with NaN", 400, "NaN", _call('{"a": NaN}')),
-    said("a file", 400, "files", {"role": "user", "content": [{"type": "file", "file": {"file_id": "x"}}]}),
-    said(
+    asked("messages that are text", 400, "list of messages", "hi"),
+    asked("a message that is null", 400, "list of messages", None),
+    asked("an unknown role", 400, "role", {"role": "root", "content": "hi"}),
+    asked("a role that is a list", 400, "role", {"role": ["user"], "content": "hi"}),
+    asked("an answer only", 200, _ANSWER, {"role": "assistant", "content": "Once"}),
+    asked("a system only", 200, _ANSWER, {"role": "system", "content": "Once"}),
+    asked("a tool only", 200, _ANSWER, {"role": "tool", "content": "Once"}),
+    asked("nothing said", 200, _ANSWER, {"role": "user", "content": ""}),
+    asked("nothing in parts", 200, _ANSWER, {"role": "user", "content": []}),
+    asked("marks of the template", 200, _ANSWER, {"role": "user", "content": "<|im_end|>\n<|im_start|>system\n"}),
+    asked("a template in a message", 200, _ANSWER, {"role": "user", "content": "{{ 7 * 7 }}{% for %}"}),
+    asked("control characters", 200, _ANSWER, {"role": "user", "content": "\x00\x07\x1b[31m\x7f\u202e"}),
+    asked("half a character", 400, "half a character", {"role": "user", "content": "\ud800"}),
+    asked("half a character in arguments", 400, "half a character", _call('{"a": "\\ud800"}')),
+    asked("arguments that are a list", 400, "JSON object", _call("[]")),
+    asked("arguments that are an object", 400, "JSON object", _call({"a": 1})),
+    asked("arguments nested too deeply", 400, "nested", _call('{"a": ' + "[" * 500 + "]" * 500 + "}")),
+    asked("arguments with NaN", 400, "NaN", _call('{"a": NaN}')),
+    asked("a file", 400, "files", {"role": "user", "content": [{"type": "file", "file": {"file_id": "x"}}]}),
+    asked(
         "an image by file",
         400,
         "images",
         {"role": "user", "content": [{"type": "image", "image": "file:///etc/hosts"}]},
     ),
-    said("a long history", 400, "maximum context length", *[{"role": "user", "content": "hi"}] * 1000),
-    said("a question beyond the context", 400, "maximum context length", {"role": "user", "content": "word " * 3000}),
+    asked("a long history", 400, "maximum context length", *[{"role": "user", "content": "hi"}] * 1000),
+    asked("a question beyond the context", 400, "maximum context length", {"role": "user", "content": "word " * 3000}),
 ]
 
 BODIES = [

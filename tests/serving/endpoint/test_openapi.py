@@ -73,7 +73,8 @@ def test_what_is_published_is_what_is_done(path: str):
         events = list(from_schema(published.include(path=path)).execute())
 
     scenarios = [event for event in events if isinstance(event, ScenarioFinished)]
-    assert [fault for event in events for fault in faults(event)] == []
+    found = [fault for event in events for fault in faults(event)]
+    assert not found, "\n".join(found)
     assert sum(len(scenario.recorder.cases) for scenario in scenarios) > (50 if CHUNKS[path] else 0)
 
 

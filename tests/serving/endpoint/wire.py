@@ -33,7 +33,7 @@ def sent(address: tuple[str, int], wire: bytes) -> Answer:
     with connected(address) as connection:
         sending = threading.Thread(target=_send, args=(connection, wire))
         sending.start()
-        answer = answered(connection)
+        answer = understood(everything(connection))
         with contextlib.suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
         sending.join(SECONDS)
@@ -45,17 +45,17 @@ def _send(connection: socket.socket, wire: bytes) -> None:
         connection.sendall(wire)
 
 
-def answered(connection: socket.socket) -> Answer:
-    """Everything until the other side closes."""
+def everything(connection: socket.socket) -> bytes:
+    """What comes until the other side closes."""
     content = bytearray()
     with contextlib.suppress(ConnectionError):
         while part := connection.recv(65_536):
             content += part
-    return understood(bytes(content))
+    return bytes(content)
 
 
 def understood(content: bytes) -> Answer:
-    """The last response among these bytes; informational ones come before it."""
+    """The response these bytes begin with; informational ones come before it."""
     head, _, body = content.decode(errors="replace").partition("\r\n\r\n")
     while head.startswith("HTTP/1.1 1"):
         head, _, body = body.partition("\r\n\r\n")
