@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from typing import Any
 
 import pytest
 
+from serving.endpoint.counting import Tokenizer
+from serving.endpoint.requests import clean
 from tests.serving.agents import ADDRESSES, AGENT_PORT, TOKEN, Pair, pair
-from tests.serving.endpoint.poison import CHAT, ROWS, Row
-from tests.serving.endpoint.wire import sent
-from tests.weights import GOLDEN_ANSWER, GOLDEN_QUESTION
+from tests.serving.endpoint.poison import CHAT, HELLO, KNOWN_TO_HARM, MEBIBYTE, ROWS, Row
+from tests.serving.endpoint.wire import Answer, connected, everything, sent
+from tests.weights import GOLDEN_ANSWER, GOLDEN_QUESTION, PATH
 
 DOOR = (ADDRESSES[0], AGENT_PORT)
 GOLDEN = {"messages": [{"role": "user", "content": GOLDEN_QUESTION}], "temperature": 0, "max_tokens": 12}
