@@ -41,6 +41,7 @@ def main(path: str) -> None:
         _application(configuration, agent, token),
         host=configuration.address,
         port=configuration.port,
+        http="h11",  # the one that is on every Mac, and the stricter one
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=3,
