@@ -47,12 +47,13 @@ class StartRefused(CidermillError):
 
 
 class RequestRefused(CidermillError):
-    """A client's request must not reach mlx-lm as it is; `parameter` names the field at fault."""
+    """A client's request must not reach mlx-lm as it is; `parameter` names the field at fault, `code` is OpenAI's."""
 
-    def __init__(self, text: str, parameter: str | None = None, status: int = 400) -> None:
+    def __init__(self, text: str, parameter: str | None = None, status: int = 400, code: str | None = None) -> None:
         super().__init__(text)
         self.parameter = parameter
         self.status = status
+        self.code = code
 
 
 class UpstreamFailed(CidermillError):

@@ -81,6 +81,7 @@ def _application(configuration: AgentConfiguration, agent: Agent, token: str) ->
     upstream = Upstream(replica)
     conducting = Conducting(replica, [agent, *others], upstream, Path(configuration.state_directory), agreed)
     endpoint = Endpoint(replica, lambda: conducting.state, conducting.changed, upstream)
+    endpoint.counting.begin()
     return application(agent, conducting, token, _lifespan(agent, conducting), endpoint)
 
 

@@ -1,97 +1,138 @@
-"""Checks of one request field each: what goes upstream, or what is needed instead."""
+"""Rules for one request field each: the check, and the JSON Schema of what passes it, side by side.
+
+A check takes any JSON value but null and returns what goes upstream (None: nothing), or raises Needed. The schema is
+what the endpoint's OpenAPI document says of the field; tests hold the two together.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, Final, cast
 
 Check = Callable[[Any], Any]
-"""Takes any JSON value; returns what goes upstream (None: nothing), or raises Needed."""
+Schema = Mapping[str, Any]
 
-_SWITCHES = {"enable_thinking", "thinking", "reasoning_effort"}
+MAX_STOPS: Final = 16
+MAX_STOP_LENGTH: Final = 500
+"""Of each in characters. mlx-lm builds an automaton over them on every rank."""
+
+_SWITCHES: Final = ("clear_thinking", "enable_thinking", "preserve_thinking", "reasoning_effort", "thinking")
 
 
 class Needed(Exception):
     """What a field needs to hold, worded to follow "needed"."""
 
 
-def flag(value: Any) -> bool:
-    """True or false, nothing like it."""
+@dataclass(frozen=True)
+class Rule:
+    """What a field may hold."""
+
+    check: Check
+    schema: Schema
+
+
+def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise Needed("true or false")
     return value
 
 
-def integer(low: int, high: int) -> Check:
-    """A whole number within bounds; true and 1.0 are none."""
+FLAG: Final = Rule(_flag, {"type": "boolean"})
+"""True or false, nothing like it."""
+
+IGNORED: Final = Rule(lambda _: None, {})
+"""A field without influence on the answer."""
+
+
+def integer(low: int, high: int) -> Rule:
+    """A whole number within bounds; 1.0 is 1, as JSON has it, and true is none."""
 
     def check(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        whole = int(value) if isinstance(value, float) and value.is_integer() else value
+        if isinstance(whole, bool) or not isinstance(whole, int) or not low <= whole <= high:
             raise Needed(f"a whole number from {low} to {high}")
-        return value
+        return whole
 
-    return check
+    return Rule(check, {"type": "integer", "minimum": low, "maximum": high})
 
 
-def number(low: float, high: float) -> Check:
-    """A finite number within bounds."""
+def number(low: float, high: float, below: tuple[float, float] = (0, 0)) -> Rule:
+    """A finite number within bounds. `below` (least, instead): what is less than `least` goes upstream as `instead`."""
+    least, instead = below
 
     def check(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
             raise Needed(f"a number from {low:g} to {high:g}")
-        return value
+        return instead if low <= value < least else value
 
-    return check
+    return Rule(check, {"type": "number", "minimum": low, "maximum": high})
 
 
-def only(*values: object, why: str) -> Check:
+def only(*values: object, why: str) -> Rule:
     """Nothing but these values, which mean what happens anyway."""
 
     def check(value: Any) -> None:
-        if not any(value == allowed and type(value) is type(allowed) for allowed in values):
+        # True is no 1, while 1.0 is one.
+        if not any(value == allowed and isinstance(value, bool) == isinstance(allowed, bool) for allowed in values):
             raise Needed(f"{json.dumps(values[0])} or nothing: {why}")
 
-    return check
+    return Rule(check, {"enum": list(values)})
 
 
-def ignored(_: Any) -> None:
-    """A field without influence on the answer."""
+def nothing(why: str) -> Rule:
+    """No value at all."""
+
+    def check(_: Any) -> None:
+        raise Needed(f"nothing: {why}")
+
+    return Rule(check, {"type": "null"})
 
 
-def prompt(value: Any) -> str:
-    """One text; mlx-lm takes neither lists nor token numbers."""
-    if not isinstance(value, str) or not value.strip():
-        raise Needed("one text that is not empty")
-    return value
-
-
-def stop(value: Any) -> list[str]:
-    """One to sixteen texts."""
+def _prompt(value: Any) -> str:
     texts = cast("list[Any]", value) if isinstance(value, list) else [value]
-    if not 1 <= len(texts) <= 16 or not all(isinstance(text, str) and text for text in texts):
-        raise Needed("a text or a list of at most 16 texts, none of them empty")
-    return texts
+    if len(texts) != 1 or not isinstance(texts[0], str) or not texts[0]:
+        raise Needed("one text that is not empty; several prompts, or tokens in place of text, are not taken")
+    return texts[0]
 
 
-def stream_options(value: Any) -> None:
-    """Only include_usage is known."""
-    options = _object(value)
-    if options is None or not set(options) <= {"include_usage"} or not _all(options, bool):
-        raise Needed('{"include_usage": true or false}')
+_TEXT: Final = {"type": "string", "minLength": 1}
+PROMPT: Final = Rule(_prompt, {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": 1}]})
+"""One text, alone or in a list: several in a list, or an empty one, end mlx-lm's loop."""
 
 
-def template_arguments(value: Any) -> dict[str, Any]:
-    """Switches of the chat template; never the template itself."""
-    switches = _object(value)
-    if switches is None or not set(switches) <= _SWITCHES or not _all(switches, bool, str):
-        raise Needed(f"an object with switches: {', '.join(sorted(_SWITCHES))}")
-    return switches
+def _stop(value: Any) -> list[str] | None:
+    texts = cast("list[Any]", value) if isinstance(value, list) else [value]
+    if len(texts) > MAX_STOPS or not all(isinstance(text, str) and text for text in texts):
+        raise Needed(f"a text or a list of at most {MAX_STOPS} texts, none of them empty")
+    if any(len(text) > MAX_STOP_LENGTH for text in texts):
+        raise Needed(f"texts of at most {MAX_STOP_LENGTH} characters")
+    return texts or None
 
 
-def _object(value: Any) -> dict[str, Any] | None:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+_STOP_TEXT: Final = _TEXT | {"maxLength": MAX_STOP_LENGTH}
+STOP: Final = Rule(_stop, {"anyOf": [_STOP_TEXT, {"type": "array", "items": _STOP_TEXT, "maxItems": MAX_STOPS}]})
 
 
-def _all(values: Mapping[str, Any], *kinds: type) -> bool:
-    return all(isinstance(value, kinds) for value in values.values())
+def switches(names: tuple[str, ...], needed: str, *kinds: type) -> Rule:
+    """An object of known switches only; one that is null is not set."""
+    types = [{bool: "boolean", str: "string"}[kind] for kind in kinds]
+
+    def check(value: Any) -> dict[str, Any] | None:
+        given = cast("dict[str, Any]", value) if isinstance(value, dict) else None
+        if given is None:
+            raise Needed(needed)
+        on = {name: item for name, item in given.items() if item is not None}
+        if not set(on) <= set(names) or not all(isinstance(item, kinds) for item in on.values()):
+            raise Needed(needed)
+        return on or None
+
+    schema = {"type": "object", "properties": {name: {"type": [*types, "null"]} for name in names}}
+    return Rule(check, schema | {"additionalProperties": {"type": "null"}})
+
+
+STREAM_OPTIONS: Final = switches(("include_usage", "include_obfuscation"), '{"include_usage": true or false}', bool)
+
+TEMPLATE_ARGUMENTS: Final = switches(_SWITCHES, f"an object with switches: {', '.join(_SWITCHES)}", bool, str)
+"""Switches of the chat template; never the template itself, which mlx-lm would take and run."""

@@ -1,42 +1,56 @@
 """Which requests reach mlx-lm, and in what form: a written policy, and the pure functions that apply it.
 
-mlx-lm 0.32.2 gives what it gets to the generation loops of all ranks: a `stop` that is a number, an empty prompt or
-`top_k: true` ends every one of them; an unknown model name unloads the weights; a seed with a client that leaves hangs
-the replica. So every field passes by name and type or not at all. A field that is null is as if it were not there, as
-with OpenAI. Errors name the field.
+mlx-lm 0.32.2 gives what it gets to the generation loops of all ranks: a `stop` that is a number, an empty prompt,
+`top_k: true` or a `top_k` as large as the vocabulary ends every one of them; an unknown model name unloads the weights;
+a seed with a client that leaves hangs the replica. So every field passes by name and type or not at all. A field that
+is null is as if it were not there, as with OpenAI. Errors name the field.
+
+What a request weighs in tokens, and what follows from it, is for `counting`.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final, Literal, cast
 
 from serving.configuration import ReplicaConfiguration
 from serving.endpoint.fields import (
-    Check,
+    FLAG,
+    IGNORED,
+    PROMPT,
+    STOP,
+    STREAM_OPTIONS,
+    TEMPLATE_ARGUMENTS,
     Needed,
-    flag,
-    ignored,
+    Rule,
     integer,
+    nothing,
     number,
     only,
-    prompt,
-    stop,
-    stream_options,
-    template_arguments,
 )
-from serving.endpoint.messages import messages, tools
+from serving.endpoint.messages import MESSAGES, TOOLS
+from serving.endpoint.reading import read
 from serving.errors import RequestRefused
 
 Kind = Literal["chat", "text"]
-MAX_DEPTH: Final = 48
-"""mlx-lm hands requests to the other ranks by pickle, which ends the loop on deep nesting."""
+Fate = Literal["passes", "bounded", "here", "ignored", "refused"]
+"""What happens to a field: it goes upstream as it is; within bounds, or in another form; it means something to the
+endpoint and nothing to mlx-lm; it has no influence on the answer; it is refused unless it asks for what happens anyway.
+"""
 
 DEFAULT_TOKENS: Final = 1024
-"""When a request does not say how long its answer may be."""
+"""Of a completion that does not say how long it may be: text has no end of its own. A chat may fill its context."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A row of the policy."""
+
+    fate: Fate
+    rule: Rule
+    why: str
 
 
 @dataclass(frozen=True)
@@ -47,59 +61,76 @@ class Request:
     stream: bool
     usage: bool
     """Whether a stream ends with its usage."""
+    prompt_tokens: int = 0
+    """Once it is counted."""
 
 
-_COMMON: Final[Mapping[str, Check]] = {
-    "stream": flag,
-    "stream_options": stream_options,
-    "stop": stop,
-    "temperature": number(0, 2),
-    "top_p": number(0, 1),
-    "top_k": integer(0, 100_000),
-    "min_p": number(0, 1),
-    "presence_penalty": number(-2, 2),
-    "frequency_penalty": number(-2, 2),
-    "repetition_penalty": number(0.01, 10),
-    "n": only(1, why="one answer is made for each request"),
-    "logit_bias": only({}, why="single tokens cannot be weighed"),
-    # A sequence with a seed leaves the batch, and hangs the replica when its client leaves.
-    "seed": ignored,
-    "user": ignored,
-    "metadata": ignored,
-    "store": ignored,
-    "service_tier": ignored,
-    "safety_identifier": ignored,
-    "prompt_cache_key": ignored,
-    "verbosity": ignored,
+_LENGTH: Final = Field("bounded", integer(1, 2**63 - 1), "cut to what the prompt leaves of the context")
+_ONE_ANSWER: Final = "one answer is made for each request"
+_NO_PROBABILITIES: Final = "probabilities are not given"
+
+_COMMON: Final[Mapping[str, Field]] = {
+    "max_tokens": _LENGTH,
+    "max_completion_tokens": _LENGTH,
+    "stream": Field("here", FLAG, "upstream is always a stream: mlx-lm sees that a client left only when it writes"),
+    "stream_options": Field("here", STREAM_OPTIONS, "usage is always asked for upstream; obfuscation is not needed"),
+    "stop": Field("bounded", STOP, "anything but texts ends the loop"),
+    # Divided by, in float16: what is nearly greedy is greedy.
+    "temperature": Field("bounded", number(0, 2, (0.001, 0)), "OpenAI's range; what is nearly 0 would overflow"),
+    # mlx-lm takes 0 for no limit at all, and looks beyond the vocabulary where float32 has 0.
+    "top_p": Field("bounded", number(0, 1, (1e-6, 1e-6)), "0 is the likeliest token only, as with OpenAI"),
+    "top_k": Field("bounded", integer(0, 2**31 - 1), "from the vocabulary's size on it is no limit, and left out"),
+    "min_p": Field("passes", number(0, 1), "of vLLM and mlx-lm"),
+    "presence_penalty": Field("passes", number(-2, 2), "OpenAI's range"),
+    "frequency_penalty": Field("passes", number(-2, 2), "OpenAI's range"),
+    "repetition_penalty": Field("passes", number(0.01, 10), "of vLLM and mlx-lm; divided by"),
+    "n": Field("refused", only(1, why=_ONE_ANSWER), "mlx-lm ignores it"),
+    "logit_bias": Field("refused", only({}, why="single tokens cannot be weighed"), "other ids than tokens crash it"),
+    "seed": Field("ignored", IGNORED, "it leaves the batch, and hangs the replica when its client leaves"),
+    "user": Field("ignored", IGNORED, "nobody is billed"),
+    "metadata": Field("ignored", IGNORED, "nothing is stored"),
+    "store": Field("ignored", IGNORED, "nothing is stored"),
+    "service_tier": Field("ignored", IGNORED, "there is one"),
+    "safety_identifier": Field("ignored", IGNORED, "nobody is watched"),
+    "prompt_cache_key": Field("ignored", IGNORED, "prompts are cached by what they are"),
 }
 
-POLICY: Final[Mapping[Kind, Mapping[str, Check]]] = {
-    "chat": {
-        **_COMMON,
-        "messages": messages,
-        "tools": tools,
-        "tool_choice": only("auto", "none", why="a tool call cannot be forced"),
-        "parallel_tool_calls": flag,
-        "logprobs": only(False, why="probabilities are not given"),
-        "top_logprobs": only(0, why="probabilities are not given"),
-        "response_format": only({"type": "text"}, why="the form of an answer cannot be forced"),
-        "chat_template_kwargs": template_arguments,
-        "reasoning_effort": ignored,
-    },
-    "text": {
-        **_COMMON,
-        "prompt": prompt,
-        "echo": only(False, why="the prompt is not repeated"),
-        "best_of": only(1, why="one answer is made for each request"),
-        "logprobs": only(0, why="probabilities are not given"),
-        "suffix": only("", why="text cannot be filled in"),
-    },
+_CHAT: Final[Mapping[str, Field]] = {
+    "messages": Field("bounded", MESSAGES, "text only"),
+    "tools": Field("bounded", TOOLS, "functions only"),
+    "tool_choice": Field("refused", only("auto", "none", why="a tool call cannot be forced"), "mlx-lm ignores it"),
+    "parallel_tool_calls": Field("here", FLAG, "weights call as many as they do"),
+    "response_format": Field(
+        "refused", only({"type": "text"}, why="the form of an answer cannot be forced"), "mlx-lm ignores it"
+    ),
+    "chat_template_kwargs": Field("bounded", TEMPLATE_ARGUMENTS, "a template from outside would be run"),
+    "reasoning_effort": Field("ignored", IGNORED, "templates refuse words they do not know; see chat_template_kwargs"),
+    "verbosity": Field("ignored", IGNORED, "a hint, and no template takes it"),
+    "prediction": Field("ignored", IGNORED, "a hint for speed"),
+    "prompt_cache_options": Field("ignored", IGNORED, "prompts are cached by what they are"),
+    "prompt_cache_retention": Field("ignored", IGNORED, "prompts are cached while there is room"),
+    "modalities": Field("refused", only(["text"], why="an answer is text"), "weights here speak text"),
+    "audio": Field("refused", nothing("an answer is text"), "weights here speak text"),
+    "logprobs": Field("refused", only(False, why=_NO_PROBABILITIES), "mlx-lm's stream has none"),
+    "top_logprobs": Field("refused", only(0, why=_NO_PROBABILITIES), "mlx-lm's stream has none"),
+    "functions": Field("refused", only([], why="tools took their place; use 'tools'"), "mlx-lm ignores it"),
+    "function_call": Field("refused", only("none", "auto", why="use 'tool_choice'"), "mlx-lm ignores it"),
+    "web_search_options": Field("refused", nothing("nothing is searched"), "there is no web here"),
+    "moderation": Field("refused", nothing("nothing is moderated"), "nobody would do it"),
 }
-"""What happens to each field. What is not here is refused; what gives None does not go upstream."""
 
-_NEEDED: Final[Mapping[Kind, str]] = {"chat": "messages", "text": "prompt"}
-_HERE: Final = frozenset({"stream", "stream_options", "parallel_tool_calls"})
-"""Fields that mean something to the endpoint and nothing to mlx-lm."""
+_TEXT: Final[Mapping[str, Field]] = {
+    "prompt": Field("bounded", PROMPT, "lists and empty texts end the loop"),
+    "echo": Field("refused", only(False, why="the prompt is not repeated"), "mlx-lm ignores it"),
+    "best_of": Field("refused", only(1, why=_ONE_ANSWER), "mlx-lm ignores it"),
+    "logprobs": Field("refused", only(0, False, why=_NO_PROBABILITIES), "mlx-lm's stream has none"),
+    "suffix": Field("refused", only("", why="text cannot be filled in"), "mlx-lm ignores it"),
+}
+
+POLICY: Final[Mapping[Kind, Mapping[str, Field]]] = {"chat": {**_COMMON, **_CHAT}, "text": {**_COMMON, **_TEXT}}
+"""What happens to each field, checked with OpenAI's own client 3.52. What is not here is refused."""
+
+NEEDED: Final[Mapping[Kind, str]] = {"chat": "messages", "text": "prompt"}
 
 
 def body_limit(replica: ReplicaConfiguration) -> int:
@@ -110,77 +141,60 @@ def body_limit(replica: ReplicaConfiguration) -> int:
 def parse(content: bytes) -> dict[str, Any]:
     """A body as JSON that can be handed on whole. Raises RequestRefused."""
     try:
-        body = json.loads(content, parse_constant=_no_number)
-        _require_sound(body, MAX_DEPTH)
-    except (ValueError, RecursionError) as error:
-        raise RequestRefused(f"cannot read the request: {error or 'it is nested too deeply'}.") from error
+        body = read(content)
+    except ValueError as error:
+        raise RequestRefused(f"cannot read the request: {error}. Send one JSON object in UTF-8.") from error
     if not isinstance(body, dict):
         raise RequestRefused("cannot read the request: seen JSON that is no object, needed an object.")
-    return body  # pyright: ignore[reportUnknownVariableType]
+    return cast("dict[str, Any]", body)
 
 
 def clean(kind: Kind, body: Mapping[str, Any], replica: ReplicaConfiguration) -> Request:
     """The request as it may go upstream. Raises RequestRefused naming the first field at fault."""
     given = {name: value for name, value in body.items() if value is not None}
     _require_served(given.pop("model", None), replica)
-    tokens = _tokens(given, replica)
-    if _NEEDED[kind] not in given:
-        raise RequestRefused(f"cannot answer without '{_NEEDED[kind]}'.", _NEEDED[kind])
-    passed = {name: _checked(kind, name, value) for name, value in given.items()}
-    passed = {name: value for name, value in passed.items() if value is not None and name not in _HERE}
+    if NEEDED[kind] not in given:
+        raise RequestRefused(f"cannot answer without '{NEEDED[kind]}'. Add it.", NEEDED[kind])
+    checked = {name: _checked(kind, name, value) for name, value in given.items()}
+    passed = {name: value for name, value in checked.items() if value is not None and POLICY[kind][name].fate != "here"}
     if given.get("tool_choice") == "none":
         passed.pop("tools", None)
-    options: dict[str, Any] = given.get("stream_options", {})
+    options: dict[str, Any] = checked.get("stream_options") or {}
+    length = _length(kind, passed, replica.context_tokens)
     return Request(
-        {**passed, "max_tokens": tokens}, bool(given.get("stream", False)), bool(options.get("include_usage", False))
+        {**passed, "max_tokens": length},
+        stream=checked.get("stream", False),
+        usage=options.get("include_usage", False),
     )
 
 
 def _checked(kind: Kind, name: str, value: Any) -> Any:
-    check = POLICY[kind].get(name)
-    if check is None:
-        raise RequestRefused(f"cannot use '{name}': it is not a field this endpoint knows. Leave it out.", name)
+    field = POLICY[kind].get(name)
+    if field is None:
+        shown = name if len(name) <= 80 else f"{name[:77]}..."
+        raise RequestRefused(f"cannot use '{shown}': it is not a field this endpoint knows. Leave it out.", shown)
     try:
-        return check(value)
+        return field.rule.check(value)
     except Needed as error:
-        shown = json.dumps(value)
-        shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
-        raise RequestRefused(f"cannot use '{name}': seen {shown}, needed {error}.", name) from error
+        raise RequestRefused(f"cannot use '{name}': seen {_shown(value)}, needed {error}.", name) from error
 
 
-def _tokens(given: dict[str, Any], replica: ReplicaConfiguration) -> int:
-    """The length of the answer. More than the context holds is cut to it, as clients ask for the most they can take."""
-    older, newer = given.pop("max_tokens", None), given.pop("max_completion_tokens", None)
-    name, value = ("max_completion_tokens", newer) if newer is not None else ("max_tokens", older)
-    if value is None:
-        return min(DEFAULT_TOKENS, replica.context_tokens)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise RequestRefused(f"cannot use '{name}': seen {json.dumps(value)[:80]}, needed a whole number from 1.", name)
-    return min(value, replica.context_tokens)
+def _length(kind: Kind, passed: dict[str, Any], context: int) -> int:
+    """Takes the length of the answer out. OpenAI's newer name wins; agents ask for more than any context has."""
+    older, newer = passed.pop("max_tokens", None), passed.pop("max_completion_tokens", None)
+    return min(newer or older or (context if kind == "chat" else DEFAULT_TOKENS), context)
 
 
 def _require_served(name: Any, replica: ReplicaConfiguration) -> None:
     if name is not None and name != replica.weights:
         raise RequestRefused(
-            f"cannot use model {json.dumps(name)[:80]}: this endpoint serves '{replica.weights}'.", "model", status=404
+            f"cannot use model {_shown(name)}: this endpoint serves '{replica.weights}'.",
+            "model",
+            status=404,
+            code="model_not_found",
         )
 
 
-def _require_sound(value: Any, depth: int) -> None:
-    if depth == 0:
-        raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
-    if isinstance(value, str):
-        value.encode()  # a lone surrogate has no UTF-8
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("it holds a number that is not finite")
-    elif isinstance(value, dict):
-        for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]
-            _require_sound(key, depth - 1)
-            _require_sound(item, depth - 1)
-    elif isinstance(value, list):
-        for item in value:  # pyright: ignore[reportUnknownVariableType]
-            _require_sound(item, depth - 1)
-
-
-def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no JSON")
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

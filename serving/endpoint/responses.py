@@ -54,7 +54,7 @@ def told(fault: CidermillError, replica: str, retry_seconds: int) -> Told:
     """How an error of ours is told; `retry_seconds` is when a slot may be free."""
     text = str(fault)
     if isinstance(fault, RequestRefused):
-        return Told(fault.status, text, "invalid_request_error", "refused", fault.parameter)
+        return Told(fault.status, text, "invalid_request_error", "refused", fault.parameter, fault.code)
     if isinstance(fault, QueueFull):
         again = f"{text}. Send it again in {retry_seconds} s."
         return Told(429, again, "rate_limit_error", "busy", code="queue_full", retry_seconds=retry_seconds)

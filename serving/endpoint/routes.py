@@ -20,13 +20,15 @@ from starlette.types import Receive, Scope, Send
 
 from serving.api import EndpointReport, ReplicaState
 from serving.configuration import ReplicaConfiguration
+from serving.endpoint import openapi
 from serving.endpoint.admission import Admission, Pace
 from serving.endpoint.answering import Event, Terms
 from serving.endpoint.body import read_body
+from serving.endpoint.counting import Counting
 from serving.endpoint.exchange import ClientLeft, Door, Exchange
 from serving.endpoint.metrics import Exposition, Tally, exposed
 from serving.endpoint.readiness import Patience, Readiness, Times
-from serving.endpoint.requests import Kind, body_limit, clean, parse
+from serving.endpoint.requests import Kind, body_limit
 from serving.endpoint.responses import data, error, told
 from serving.endpoint.telling import Chunk
 from serving.endpoint.turn import Turn
@@ -48,9 +50,11 @@ class Endpoint:
         changed: Callable[[], Coroutine[Any, Any, None]],
         upstream: Upstream,
         times: Times | None = None,
+        counting: Counting | None = None,
     ) -> None:
         self._replica = replica
         self._upstream = upstream
+        self.counting = counting or Counting(replica)
         self._admission = Admission(replica.slots, replica.queue)
         self._pace = Pace(replica.slots)
         self._readiness = Readiness(state, changed, times)
@@ -70,6 +74,7 @@ class Endpoint:
             Route("/v1/models", self._models, methods=["GET"]),
             Route("/v1/models/{name:path}", self._one, methods=["GET"]),
             Route("/metrics", self._metrics, methods=["GET"]),
+            openapi.route(self._replica),
         ]
 
     async def _models(self, _: Request) -> Response:
@@ -111,7 +116,7 @@ class Endpoint:
     async def _answer(self, kind: Kind, request: Request, content: bytes, exchange: Exchange) -> None:
         clock = asyncio.get_running_loop().time
         came = clock()
-        wanted = clean(kind, parse(content), self._replica)
+        wanted = await self.counting.request(kind, content)
         self._readiness.require_open()
         patience = Patience(self._replica.wait_seconds, self._readiness)
         async with AsyncExitStack() as slot:
@@ -121,7 +126,7 @@ class Endpoint:
             slot.callback(lambda: self._pace.took(clock() - began))
             turn = Turn(self._readiness, self._upstream, patience, self._tally)
             slot.callback(lambda: self._tally.add(turn.told, turn.course))
-            terms = Terms(most_tokens=wanted.body["max_tokens"])
+            terms = Terms(wanted.body["max_tokens"], wanted.prompt_tokens)
             events = self._timed(came, turn.events(request.url.path, wanted.body, terms))
             await (self._stream(events, exchange, wanted.usage) if wanted.stream else self._collect(events, exchange))
 

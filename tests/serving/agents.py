@@ -91,7 +91,7 @@ class Pair:
             f"http://{ADDRESSES[0]}:{AGENT_PORT}{path}",
             json=body,
             headers={"Authorization": f"Bearer {TOKEN}"},
-            timeout=30,
+            timeout=120,
             trust_env=False,
         )
 

@@ -5,22 +5,34 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from functools import cache
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.types import Message
 
 from serving.api import RankReport, ReplicaState, StateName
+from serving.endpoint.counting import Counting, Tokenizer
 from serving.endpoint.readiness import Times
 from serving.endpoint.responses import ERRORS
 from serving.endpoint.routes import Endpoint
 from serving.endpoint.upstream import Upstream
 from serving.rank.status import Tick
 from tests.serving.replicas import replica
+from tests.weights import PATH
 
 CHAT = "/v1/chat/completions"
 HELLO = {"model": "cider-1", "messages": [{"role": "user", "content": "Hello"}]}
 SOON = Times(idle=0.02, second_look=0.02, look=0.01)
+
+
+@cache
+def tokenizer() -> Future[Tokenizer]:
+    """That of the test weights, read once: it takes seconds."""
+    read: Future[Tokenizer] = Future()
+    read.set_result(Tokenizer(PATH))
+    return read
 
 
 class Conducted:
@@ -52,9 +64,10 @@ class Service:
     """An endpoint, its replica's state, and its clients."""
 
     def __init__(self, port: int, state: StateName = "ready", times: Times = SOON, **changes: Any) -> None:
-        told = replica(rank_port=port, **changes)
+        told = replica(**{"rank_port": port, "weights_directory": str(PATH), **changes})
         self.replica = Conducted(state)
-        self.endpoint = Endpoint(told, lambda: self.replica.now, self.replica.changed, Upstream(told), times)
+        counting = Counting(told, tokenizer())
+        self.endpoint = Endpoint(told, lambda: self.replica.now, self.replica.changed, Upstream(told), times, counting)
         self.app = Starlette(routes=self.endpoint.routes(), exception_handlers=ERRORS)
 
     def ask(self, body: Mapping[str, Any] | bytes, path: str = CHAT, **headers: str) -> Client:

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from serving.endpoint.fields import Needed
-from serving.endpoint.messages import messages, tools
+from serving.endpoint.messages import MESSAGES, TOOLS
 
+messages, tools = MESSAGES.check, TOOLS.check
 CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
 TOOL = {
     "type": "function",
@@ -30,10 +31,28 @@ def test_a_developer_speaks_as_the_system():
 
 
 def test_what_clients_echo_of_an_answer_is_left_out():
-    assert said(role="assistant", refusal=None, annotations=[], reasoning="hm") == {
-        "role": "assistant",
-        "content": "hi",
-    }
+    echoed = {"refusal": None, "annotations": [], "thinking_blocks": [], "provider_specific_fields": {}}
+
+    assert said(role="assistant", **echoed) == {"role": "assistant", "content": "hi"}
+
+
+@pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
+def test_what_the_weights_thought_is_handed_to_the_template(name: str):
+    assert said(role="assistant", **{name: "hm"})["reasoning_content"] == "hm"
+    assert "reasoning_content" not in said(role="assistant", **{name: ["hm"]})
+
+
+def test_a_refusal_is_what_was_said():
+    assert said(role="assistant", content=[{"type": "refusal", "refusal": "No."}])["content"] == "No."
+
+
+def test_no_calls_are_as_if_not_given():
+    assert said(tool_calls=[]) == said()
+
+
+def test_the_message_at_fault_is_told():
+    with pytest.raises(Needed, match=r"\(see message 1\)"):
+        messages([{"role": "user", "content": "hi"}, {"role": "root"}])
 
 
 def test_a_tool_call_needs_no_content():
@@ -64,9 +83,17 @@ def test_empty_arguments_are_an_empty_object():
         {"name": 5},
         {"surprise": 1},
         {"role": "assistant", "tool_calls": "f"},
+        {"role": "assistant", "tool_calls": ""},
+        {"role": "assistant", "tool_calls": {}},
+        {"role": "assistant", "tool_calls": 0},
         {"role": "assistant", "tool_calls": [{"function": {"arguments": "{}"}}]},
         {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "{"}}]},
         {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "[]"}}]},
+        {"role": "user", "tool_calls": [CALL]},
+        {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": '{"a": NaN}'}}]},
+        {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": '{"a": "\\ud800"}'}}]},
+        {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": 7}}]},
+        {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "", "arguments": "{}"}}]},
         {"role": "assistant", "tool_calls": [{"id": 1, "function": {"name": "f", "arguments": "{}"}}]},
     ],
 )
@@ -102,7 +129,9 @@ def test_no_tools_are_as_if_not_given():
         {"type": "function", "function": "f"},
         {"type": "function", "function": {"name": ""}},
         {"type": "function", "function": {"name": "f", "parameters": "x"}},
+        {"type": "function", "function": {"name": "f", "parameters": {"properties": 5}}},
         {"type": "function", "function": {"name": "f", "description": 1}},
+        {"type": "function", "function": {"name": "f", "description": False}},
     ],
 )
 def test_only_functions_are_tools(wrong: dict[str, Any]):

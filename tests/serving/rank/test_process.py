@@ -24,9 +24,17 @@ ALONE = {"transport": None, "sharding": None, "ring": (), "members": replica().m
 
 PING = CHAT, {"messages": [{"role": "user", "content": "Ping"}]}
 TINY_KIMI = {
-    **{"vocab_size": 768, "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 12},
-    **{"num_attention_heads": 2, "num_key_value_heads": 2, "q_lora_rank": 16, "kv_lora_rank": 16},
-    **{"qk_nope_head_dim": 8, "qk_rope_head_dim": 8, "v_head_dim": 16},
+    "vocab_size": 768,
+    "hidden_size": 32,
+    "intermediate_size": 32,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "q_lora_rank": 16,
+    "kv_lora_rank": 16,
+    "qk_nope_head_dim": 8,
+    "qk_rope_head_dim": 8,
+    "v_head_dim": 16,
     "linear_attn_config": {"kda_layers": [], "num_heads": 2, "head_dim": 16, "short_conv_kernel_size": 4},
 }
 """A type of weights whose pipeline takes no split."""

@@ -1,0 +1,176 @@
+"""What a request weighs in tokens, by the weights' own tokenizer and chat template, exactly as mlx-lm makes it of it.
+
+mlx-lm 0.32.2 has no limit of context: a prompt that is too long takes the machine down. Its `tokenizer_utils` needs
+transformers only and is read here without its package, whose import loads MLX, which the agent must not hold. The
+tokenizer is read once, in a thread, as importing transformers takes seconds; requests are read and counted in another,
+one after the other, because a tokenizer cannot be used by two threads at a time. Neither holds up the event loop:
+transformers encodes without Python's lock.
+"""
+
+# transformers and mlx-lm carry no types for these parts:
+# pyright: reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import importlib
+import importlib.util
+import json
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar, cast
+
+from serving.configuration import ReplicaConfiguration
+from serving.endpoint.requests import Kind, Request, clean, parse
+from serving.errors import RequestRefused, UpstreamFailed
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class Tokenizer:
+    """The tokenizer and chat template of one directory of weights. For one thread at a time."""
+
+    def __init__(self, directory: Path) -> None:
+        transformers: Any = importlib.import_module("transformers")
+        logging.getLogger("transformers").setLevel(logging.ERROR)  # it warns of texts longer than its own limit
+        tokenizer: Any = transformers.AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
+        config: dict[str, Any] = json.loads((directory / "config.json").read_text())
+        self._tokenizer: Any = _of_mlx_lm("tokenizer_utils").TokenizerWrapper(
+            tokenizer, chat_template=_own_template(tokenizer, config)
+        )
+        size = config.get("vocab_size") or config.get("text_config", {}).get("vocab_size")
+        self.vocabulary = min(len(tokenizer), size or len(tokenizer))
+        """Tokens that the weights can tell apart."""
+
+    def tokens(self, kind: Kind, body: Mapping[str, Any]) -> list[int]:
+        """The prompt of a cleaned body. Raises RequestRefused when it cannot be put into the template."""
+        try:
+            if kind == "text":
+                return self._tokenizer.encode(body["prompt"])
+            if self._tokenizer.has_chat_template:
+                return self._tokenizer.apply_chat_template(
+                    _as_templates_take(body["messages"]),
+                    add_generation_prompt=True,
+                    tools=body.get("tools"),
+                    tokenize=True,
+                    **body.get("chat_template_kwargs", {}),
+                )
+        except Exception as error:  # a template is a program of the weights, and may raise anything
+            raise RequestRefused(
+                f"cannot use these messages with the chat template of the weights: {str(error)[:300]}. Change them.",
+                _PARAMETER[kind],
+            ) from error
+        raise RequestRefused("cannot chat: these weights have no chat template. Use /v1/completions.", "messages")
+
+
+_PARAMETER: Mapping[Kind, str] = {"chat": "messages", "text": "prompt"}
+
+
+def fitted(kind: Kind, request: Request, tokenizer: Tokenizer, context: int) -> Request:
+    """The request with its prompt counted and its answer cut to what that leaves of the context."""
+    name = _PARAMETER[kind]
+    count = len(tokenizer.tokens(kind, request.body))
+    if count == 0:
+        raise RequestRefused(f"cannot use '{name}': seen nothing that makes a token, needed at least one.", name)
+    if count >= context:
+        raise RequestRefused(
+            f"This model's maximum context length is {context} tokens. However, your {name} resulted in {count} "
+            f"tokens, and an answer needs at least one. Please reduce the length of the {name}.",
+            name,
+            code="context_length_exceeded",
+        )
+    body = {**request.body, "max_tokens": min(request.body["max_tokens"], context - count)}
+    if body.get("top_k", 0) >= tokenizer.vocabulary:
+        del body["top_k"]  # no limit; mlx-lm's loop ends on it
+    return replace(request, body=body, prompt_tokens=count)
+
+
+class Counting:
+    """Reads, checks and counts the requests of one replica."""
+
+    def __init__(self, replica: ReplicaConfiguration, tokenizer: Future[Tokenizer] | None = None) -> None:
+        self._replica = replica
+        self._worker = ThreadPoolExecutor(1, "counting")
+        self._reader = ThreadPoolExecutor(1, "tokenizer")
+        self._reading = tokenizer
+
+    def begin(self) -> Future[Tokenizer]:
+        """Read the tokenizer now, so that the first request need not wait for it. Once; again after a failure."""
+        if self._reading is None or (self._reading.done() and self._reading.exception() is not None):
+            self._reading = self._reader.submit(Tokenizer, Path(self._replica.weights_directory))
+        return self._reading
+
+    async def request(self, kind: Kind, content: bytes) -> Request:
+        """What a body asks, as it may go upstream. Raises RequestRefused, or UpstreamFailed without a tokenizer."""
+        asked = await self._in_turn(_read, kind, content, self._replica)
+        tokenizer = await self._tokenizer()
+        return await self._in_turn(fitted, kind, asked, tokenizer, self._replica.context_tokens)
+
+    async def _tokenizer(self) -> Tokenizer:
+        try:
+            return await asyncio.shield(asyncio.wrap_future(self.begin()))
+        except Exception as error:  # whatever transformers makes of damaged files
+            raise UpstreamFailed(
+                f"cannot read the tokenizer in {self._replica.weights_directory}: {type(error).__name__}: {error}"
+            ) from error
+
+    async def _in_turn(self, work: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._worker, partial(work, *arguments, **named))
+
+
+def _read(kind: Kind, content: bytes, replica: ReplicaConfiguration) -> Request:
+    return clean(kind, parse(content), replica)
+
+
+def _as_templates_take(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Messages as mlx-lm's `process_message_content` leaves them: the arguments of calls are objects."""
+    return [
+        {**message, "tool_calls": [_parsed(call) for call in message["tool_calls"]]}
+        if "tool_calls" in message
+        else dict(message)
+        for message in messages
+    ]
+
+
+def _parsed(call: dict[str, Any]) -> dict[str, Any]:
+    function = call["function"]
+    return {**call, "function": {**function, "arguments": json.loads(function["arguments"])}}
+
+
+def _own_template(tokenizer: Any, config: Mapping[str, Any]) -> Any:
+    """The template that mlx-lm brings for weights without one of their own, or None."""
+    told: Mapping[str, Any] = tokenizer.init_kwargs
+    kind = told.get("chat_template_type", _defaults(config).get("chat_template_type"))
+    if not kind or ("chat_template_type" not in told and tokenizer.chat_template is not None):
+        return None
+    return _of_mlx_lm(f"chat_templates.{kind}").apply_chat_template
+
+
+def _defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+    """TOKENIZER_DEFAULTS of the weights' module in mlx-lm, which cannot be imported without MLX."""
+    source = _file(f"models.{config.get('model_type')}")
+    statements = ast.parse(source.read_text()).body if source.is_file() else []
+    for statement in statements:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "TOKENIZER_DEFAULTS":
+            return cast("dict[str, Any]", ast.literal_eval(statement.value))
+    return {}
+
+
+def _of_mlx_lm(name: str) -> Any:
+    """A module of mlx-lm that needs no MLX, without mlx-lm's own `__init__`, which does."""
+    spec: Any = importlib.util.spec_from_file_location(f"{__name__}.{name}", _file(name))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _file(name: str) -> Path:
+    package: Any = importlib.util.find_spec("mlx_lm")
+    return Path(package.submodule_search_locations[0], *name.split(".")).with_suffix(".py")
