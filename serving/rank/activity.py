@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from serving.rank.status import Activity
 
@@ -36,10 +36,9 @@ class _WatchedBatches(_server.BatchGenerator):
 
     def next(self) -> tuple[list[Any], list[Any]]:
         self._advance("prefilling" if self._waits_for_readers or self._has_prompts() else "decoding")
-        step: tuple[list[Any], list[Any]] = super().next()
-        read, decoded = step
+        read, decoded = cast("tuple[list[Any], list[Any]]", super().next())
         self._waits_for_readers = bool(read) or (self._waits_for_readers and not decoded)
-        return step
+        return read, decoded
 
     def _has_prompts(self) -> bool:
         # Those that wait for room among the decoding ones count too: room may come within the step.

@@ -54,8 +54,7 @@ class Continuing(_server.ResponseGenerator):
 
     def _has_ended(self, tokenizer: Any, stop_words: list[str]) -> bool:
         stops, _ = super()._make_state_machine(self.model_provider.model_key, tokenizer, stop_words)
-        advance: Callable[[int], bool] = stops.matcher().advance
-        return any(map(advance, self._asked.emitted))
+        return _is_completed(stops.matcher(), self._asked.emitted)
 
 
 class _Begun:
@@ -67,9 +66,13 @@ class _Begun:
 
     def matcher(self) -> Any:
         matcher = self._stops.matcher()
-        for token in self._emitted:
-            matcher.advance(token)
+        _is_completed(matcher, self._emitted)
         return matcher
+
+
+def _is_completed(matcher: Any, tokens: Sequence[int]) -> bool:
+    """Have a matcher of stop sequences read tokens; whether one of the sequences came."""
+    return any(matcher.advance(token) for token in tokens)
 
 
 def _constraints(tokenizer: Any, wanted: Asked) -> list[Processor]:

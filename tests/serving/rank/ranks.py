@@ -26,6 +26,10 @@ _PORTS = itertools.count(17641, 10)
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 
 
+class NotWholeError(Exception):
+    """An answer ended before its end."""
+
+
 @dataclass
 class Told:
     """An answer put together from its chunks."""
@@ -141,7 +145,7 @@ def _chunks(response: httpx.Response) -> Iterator[dict[str, Any]]:
             return
         if line.startswith("data: "):
             yield json.loads(line.removeprefix("data: "))
-    raise AssertionError("the answer is not whole")
+    raise NotWholeError
 
 
 @contextmanager

@@ -64,32 +64,30 @@ def tokenizer() -> Any:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("replica", ["one"], indirect=True)
 def test_an_answer_goes_on_from_any_token_as_if_nothing_had_been(kind: str, replica: Replica):
     path, body = KINDS[kind]
     whole = replica.ask(path, body)
-    every = range(1, len(whole.tokens))
-    # Two ranks take longer over it; what differs between cuts is done on rank 0 alone.
-    cuts = every if len(replica.ranks) == 1 else sorted({every[0], every[len(every) // 2], every[-1]})
+    told = together(replica, [(path, body, Asked(tuple(whole.tokens[:cut]))) for cut in range(1, len(whole.tokens))])
 
-    def again(cut: int) -> Told:
-        return replica.ask(path, body, Asked(tuple(whole.tokens[:cut])))
+    assert told == [whole] * (len(whole.tokens) - 1)
 
+
+def test_answers_go_on_from_their_middle_among_others_on_all_ranks_alike(replica: Replica):
+    wholes = together(replica, [(*request, Asked()) for request in KINDS.values()])
+    begun = [Asked(tuple(whole.tokens[: len(whole.tokens) * 2 // 3])) for whole in wholes]
+    again = together(replica, [(*request, asked) for request, asked in zip(KINDS.values(), begun, strict=True)])
+
+    assert dict(zip(KINDS, again, strict=True)) == dict(zip(KINDS, wholes, strict=True))
+
+
+def together(replica: Replica, requests: list[tuple[str, dict[str, Any], Asked]]) -> list[Told]:
+    """The answers to requests of which there are always as many at once as a replica has slots."""
     with ThreadPoolExecutor(4) as pool:
-        told = dict(zip(cuts, pool.map(again, cuts), strict=True))
-
-    assert told == dict.fromkeys(cuts, whole)
+        return list(pool.map(lambda request: replica.ask(*request), requests))
 
 
-def test_different_requests_at_once_are_answered_as_each_by_itself(replica: Replica):
-    kinds = [KINDS[kind] for kind in ("words", "a tool call", "a stop word of several tokens", "penalties")]
-    alone = [replica.ask(path, body) for path, body in kinds]
-    begun = [Asked(), Asked(tuple(alone[1].tokens[:9])), Asked(tuple(alone[2].tokens[:10])), Asked()]
-    with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda asked: replica.ask(*asked[0], asked[1]), zip(kinds, begun, strict=True)))
-
-    assert together == alone
-
-
+@pytest.mark.parametrize("replica", ["one"], indirect=True)
 def test_the_tokens_told_so_far_hold_the_text_told_so_far(replica: Replica, tokenizer: Any):
     tokens, text = [], ""
     with replica.asking(*chat("Count to five.", stop=["three, six"])) as chunks:
@@ -101,17 +99,18 @@ def test_the_tokens_told_so_far_hold_the_text_told_so_far(replica: Replica, toke
     assert (text, tokens[-1]) == ("One, two, three, four, five.", tokenizer.eos_token_id)
 
 
-@pytest.mark.parametrize("at_most", [60, 16], ids=["stopped", "used up"])
-def test_an_answer_that_has_ended_is_not_continued(at_most: int, replica: Replica):
-    path, body = chat("Count to five.")
+@pytest.mark.parametrize(("at_most", "why"), [(60, "it has ended"), (2, "at most 2 are asked for")])
+def test_an_answer_that_has_ended_is_not_continued(at_most: int, why: str, replica: Replica):
+    path, body = chat("Ping")
     whole = replica.ask(path, body)
     asked = {**body, "max_tokens": at_most, "stream": True, **Asked(tuple(whole.tokens)).field()}
-    refused = httpx.post(f"http://127.0.0.1:{replica.port}{path}", json=asked, trust_env=False)
+    refused = httpx.post(f"http://127.0.0.1:{replica.port}{path}", json=asked, trust_env=False, timeout=60)
 
-    assert "cannot continue an answer of 16 tokens" in refused.json()["error"]
+    assert refused.json()["error"] == f"cannot continue an answer of {len(whole.tokens)} tokens: {why}"
     assert replica.ask(path, body) == whole
 
 
+@pytest.mark.parametrize("replica", ["one"], indirect=True)
 def test_an_answer_appended_to_its_prompt_can_be_asked_on(replica: Replica, tokenizer: Any):
     body, read_whole = {"prompt": "The quick brown fox ", "max_tokens": 1}, 0
     for _ in range(6):
@@ -124,6 +123,7 @@ def test_an_answer_appended_to_its_prompt_can_be_asked_on(replica: Replica, toke
     assert replica.ask(*chat("Ping")).text == "Pong."
 
 
+@pytest.mark.parametrize("replica", ["one", "tensor"], indirect=True)
 def test_a_client_that_leaves_a_request_outside_of_batches_leaves_no_rank_behind(replica: Replica):
     with replica.asking(*chat("Tell me a story.", seed=1, max_tokens=300)) as chunks:
         next(chunks)
@@ -131,8 +131,10 @@ def test_a_client_that_leaves_a_request_outside_of_batches_leaves_no_rank_behind
     assert replica.ask(*chat("Ping")).text == "Pong."
 
 
-@pytest.mark.parametrize("seed", [{}, {"seed": 3}], ids=["in batches", "outside of batches"])
-def test_every_rank_says_what_it_is_at(seed: dict[str, int], replica: Replica):
+@pytest.mark.parametrize(
+    ("replica", "seed"), [("one", {}), ("one", {"seed": 3}), ("pipeline", {})], indirect=["replica"], ids=str
+)
+def test_every_rank_says_what_it_is_at(replica: Replica, seed: dict[str, int]):
     question = f"{seed} " + "Once upon a time. " * 30
     with ThreadPoolExecutor() as pool:
         asked = pool.submit(replica.ask, *chat(question, max_tokens=20, logit_bias={2: -100}, **seed))

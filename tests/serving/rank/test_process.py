@@ -6,16 +6,16 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from shutil import copytree
 from subprocess import run
 
 import httpx
-import pytest
 
 from serving.rank.status import Exit, RankSpec, RankStatus, read_status
 from serving.weights import NEEDED, manifest
-from tests.serving.rank.ranks import CHAT, TEXT, Rank, serving, started
+from tests.serving.rank.ranks import CHAT, TEXT, NotWholeError, Rank, serving, started
 from tests.serving.replicas import replica
 from tests.serving.waiting import wait_until
 from tests.weights import PATH
@@ -24,18 +24,11 @@ ALONE = {"transport": None, "sharding": None, "ring": (), "members": replica().m
 
 PING = CHAT, {"messages": [{"role": "user", "content": "Ping"}]}
 TINY_KIMI = {
-    "vocab_size": 768,
-    "hidden_size": 32,
-    "intermediate_size": 32,
     "num_hidden_layers": 12,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 2,
-    "q_lora_rank": 16,
-    "kv_lora_rank": 16,
-    "qk_nope_head_dim": 8,
-    "qk_rope_head_dim": 8,
-    "v_head_dim": 16,
-    "linear_attn_config": {"kda_layers": [], "num_heads": 2, "head_dim": 16, "short_conv_kernel_size": 4},
+    "linear_attn_config": {"kda_layers": []},
+    **dict.fromkeys(("hidden_size", "intermediate_size", "vocab_size"), 32),
+    **dict.fromkeys(("q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"), 8),
+    **dict.fromkeys(("num_attention_heads", "num_key_value_heads"), 2),
 }
 """A type of weights whose pipeline takes no split."""
 
@@ -99,7 +92,7 @@ def stands(rank: Rank) -> bool:
     return rank.tick.steps == before.steps
 
 
-def test_a_loop_that_waits_for_another_rank_is_told_from_a_process_that_is_stopped(tmp_path: Path):
+def test_a_loop_that_waits_is_told_from_a_process_that_is_stopped_and_ended_by_sigterm(tmp_path: Path):
     with serving(tmp_path, 2) as replica:
         first, second = replica
         second.process.send_signal(signal.SIGSTOP)
@@ -112,15 +105,10 @@ def test_a_loop_that_waits_for_another_rank_is_told_from_a_process_that_is_stopp
         wait_until(lambda: first.tick.steps > waiting.steps and second.tick.beats > stopped.beats)
         assert replica.ask(*PING).text == "Pong."
 
-
-def test_a_rank_that_waits_for_another_is_ended_by_sigterm(tmp_path: Path):
-    with serving(tmp_path, 2) as replica:
-        first, second = replica
         second.process.send_signal(signal.SIGSTOP)
         wait_until(lambda: stands(first), 60)
         first.process.terminate()
-
-        assert first.process.wait(10) == -signal.SIGTERM
+        assert first.process.wait(20) == -signal.SIGTERM
 
 
 def test_ranks_that_have_not_met_are_ended_by_sigterm(tmp_path: Path):
@@ -132,22 +120,20 @@ def test_ranks_that_have_not_met_are_ended_by_sigterm(tmp_path: Path):
         for rank in replica:
             rank.process.terminate()
 
-        assert [rank.process.wait(10) for rank in replica] == [-signal.SIGTERM] * 2
+        assert [rank.process.wait(20) for rank in replica] == [-signal.SIGTERM] * 2
 
 
-def test_a_dead_generation_loop_ends_every_rank_with_a_code_of_its_own(tmp_path: Path):
-    with serving(tmp_path, 2) as replica:
-        with pytest.raises(httpx.HTTPError):
+def test_a_dead_generation_loop_ends_the_rank_with_a_code_of_its_own(tmp_path: Path):
+    with serving(tmp_path, 1) as replica:
+        with suppress(httpx.HTTPError, NotWholeError):
             # An endpoint lets no such request through: mlx-lm does not survive it.
             replica.ask(TEXT, {"prompt": ""})
 
-        assert [rank.process.wait(20) for rank in replica] == [Exit.GENERATION_ENDED] * 2
-        for rank in replica:
-            assert rank.status is not None
-            assert rank.status.phase == "ended"
-            assert rank.status.reason.startswith(
-                "the generation loop ended: ValueError: Sequence 0 has an empty prompt"
-            )
+        (rank,) = replica
+        assert rank.process.wait(20) == Exit.GENERATION_ENDED
+        assert rank.status is not None
+        assert rank.status.phase == "ended"
+        assert rank.status.reason.startswith("the generation loop ended: ValueError: Sequence 0 has an empty prompt")
 
 
 def test_weights_that_split_in_their_own_way_are_refused_for_good(tmp_path: Path):
