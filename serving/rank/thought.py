@@ -30,7 +30,7 @@ class Thought:
         if not tokenizer.has_thinking:
             return cls("past")
         began, ended = tokenizer.rfind_think_start(prompt), tokenizer.rfind_think_end(prompt)
-        told_not_to = began <= ended and ended >= len(prompt) - _TAIL
+        told_not_to = ended > began and ended >= len(prompt) - _TAIL
         call = tokenizer.tool_call_start_tokens or ()
         return cls(
             "inside" if began > ended else "past" if told_not_to else "before",
