@@ -24,7 +24,7 @@ from tests.serving.speaking import USAGE, chat, made_of, said
 
 TOKEN = "sesame"
 STREAM = HELLO | {"stream": True, "stream_options": {"include_usage": True}}
-SOON = Times(period=0.01, look=0.2, doubt=0.02, unreachable=0.05, unready=0.1)
+SOON = Times(period=0.02, look=10, doubt=0.05, unreachable=0.05, unready=0.1)
 
 HE, LLO, STOP = made_of(chat(content="He"), 1), made_of(chat(content="llo"), 2), made_of(chat("stop"), 3)
 HELLO_WHOLE = said(HE, LLO, STOP, USAGE)

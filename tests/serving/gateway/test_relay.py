@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from serving.gateway.relay_replicas import Times
 from tests.serving.endpoint.clients import CHAT, HELLO, Client
 from tests.serving.gateway.endpoints import (
     HE,
     HELLO_WHOLE,
     LLO,
+    SOON,
     STREAM,
     Answer,
     Frozen,
@@ -48,24 +51,25 @@ def b() -> Iterator[Scripted]:
 def play(
     scene: Callable[[Relaying], Coroutine[Any, Any, None]],
     *scripts: Scripted,
-    silent_seconds: float = 5,
+    silent_seconds: float = 20,
+    times: Times = SOON,
     **changes: Any,
 ) -> None:
     async def run() -> None:
         replicas = [served(script.name, script.port, **changes) for script in scripts]
-        async with relaying(*replicas, silent_seconds=silent_seconds) as relay:
+        async with relaying(*replicas, silent_seconds=silent_seconds, times=times) as relay:
             await scene(relay)
 
     asyncio.run(run())
 
 
-def answered(body: Any, *scripts: Scripted, path: str = CHAT, silent_seconds: float = 5, **changes: Any) -> Client:
+def answered(body: Any, *scripts: Scripted, path: str = CHAT, **changes: Any) -> Client:
     clients: list[Client] = []
 
     async def ask(relay: Relaying) -> None:
         clients.append(await relay.ask(body, path).over())
 
-    play(ask, *scripts, silent_seconds=silent_seconds, **changes)
+    play(ask, *scripts, **changes)
     return clients[0]
 
 
@@ -145,7 +149,7 @@ def test_one_where_nobody_listens_is_left_for_another(b: Scripted):
 def test_one_that_is_silent_from_the_start_is_left_for_another(a: Scripted, b: Scripted):
     a.plan(Frozen())
 
-    response = answered(STREAM, a, b, silent_seconds=0.3)
+    response = answered(STREAM, a, b, silent_seconds=0.5)
 
     assert response.text == "Hello"
     assert len(b.asked) == 1
@@ -154,7 +158,7 @@ def test_one_that_is_silent_from_the_start_is_left_for_another(a: Scripted, b: S
 def test_a_process_that_is_stopped_in_an_answer_is_left_before_its_silence_is_long_enough(a: Scripted, b: Scripted):
     a.plan(*BEGUN, Frozen())
 
-    response = answered(STREAM, a, b, silent_seconds=1000)
+    response = answered(STREAM, a, b, silent_seconds=1000, times=replace(SOON, look=0.5))
 
     assert response.text == "Hello"
     assert b.asked[0]["cidermill"] == {"emitted": [1]}
