@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Generator, MutableMapping
 from contextlib import contextmanager
@@ -53,12 +54,14 @@ def main(path: str) -> None:
 
 async def serve(door: uvicorn.Config, behind: uvicorn.Config) -> None:
     """Serve both until SIGTERM. The one behind goes last: what the door has let in needs it."""
-    backstage = _Backstage(behind)
-    working = asyncio.create_task(backstage.serve())
+    front, back = _Server(door), _Server(behind)
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, front.handle_exit, each, None)
+    working = asyncio.create_task(back.serve())
     try:
-        await uvicorn.Server(door).serve()
+        await front.serve()
     finally:
-        backstage.should_exit = True
+        back.should_exit = True
         await working
 
 
@@ -74,8 +77,8 @@ def _server(app: Application, host: str, port: int) -> uvicorn.Config:
     )
 
 
-class _Backstage(uvicorn.Server):
-    """A server that leaves signals to another one."""
+class _Server(uvicorn.Server):
+    """A server that leaves signals to whoever runs it: uvicorn's own ends the process as soon as one has ended."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:

@@ -77,7 +77,10 @@ class Turn:
             self._full[at] = (asyncio.get_running_loop().time(), full.refusal)
             raise
         except UpstreamFailed as failed:
-            logging.warning("A request left replica %s with %d tokens: %s", at.served.name, len(asked.emitted), failed)
+            # What an endpoint says may hold words of the request; those are no business of a log.
+            logging.warning(
+                "Replica %s broke off an answer: %s", at.served.name, type(failed.__cause__ or failed).__name__
+            )
             at.doubt(asyncio.get_running_loop().time())
             self._failed = at
             self._taken = self._taken or came or not isinstance(failed, UpstreamUnreachable)

@@ -66,6 +66,13 @@ class Scripted:
     client_left: threading.Event = field(default_factory=threading.Event)
     frozen: bool = False
     over: threading.Event = field(default_factory=threading.Event)
+    looks: int = 0
+
+    def afresh(self) -> Scripted:
+        """The same, with nothing planned and nothing asked."""
+        self.ready, self.always = True, None
+        self.earlier, self.asked, self.headers = [], [], []
+        return self
 
     def plan(self, *lines: Line) -> None:
         """The answer to the next request that none is planned for."""
@@ -99,6 +106,7 @@ def endpoint(name: str, port: int = 0, ready: bool = True) -> Iterator[Scripted]
             if script.frozen:
                 script.over.wait(20)
             assert self.headers["Authorization"] == f"Bearer {TOKEN}"
+            script.looks += 1
             self.send_response(200 if script.ready else 503)
             self.end_headers()
             self.wfile.write(b"ready\n" if script.ready else b"replica is forming")
