@@ -174,8 +174,9 @@ cluster = declare(
     python={"kind": "managed", "version": "3.12"},
     # (default) The hidden account that the daemons run as.
     account={"name": "_cidermill", "uid": 341},
-    # (default) TCP ports: the agent's (management address), the rank's (loopback), and the first of the transport's.
-    ports={"agent": 7440, "rank": 7441, "transport": 32323},
+    # (default) TCP ports: the agent's (management address), the rank's and, beneath the gateway, the relay's (both
+    # loopback), and the first of the transport's.
+    ports={"agent": 7440, "rank": 7441, "relay": 7442, "transport": 32323},
 )
 
 macs = hosts(cluster)

@@ -150,10 +150,14 @@ class Gateway(Declared):
 
 
 class Ports(Declared):
-    """TCP ports on every machine: the agent's on its management address, the rank's on loopback, ring's per rank."""
+    """TCP ports on every machine: the agent's on its management address, the rank's on loopback, ring's per rank.
+
+    The relay's is on loopback, where the gateway is.
+    """
 
     agent: Port = 7440
     rank: Port = 7441
+    relay: Port = 7442
     transport: Port = 32323
 
 

@@ -25,7 +25,8 @@ from serving.configuration import (
     ReplicaConfiguration,
 )
 from serving.declared import Declared, Replica
-from serving.gateway.configuration import GatewayConfiguration, litellm_configuration
+from serving.endpoint.requests import body_limit
+from serving.gateway.configuration import GatewayConfiguration, ServedReplica, litellm_configuration
 from serving.layers import split
 from serving.layout import (
     CONFIRMED,
@@ -234,6 +235,8 @@ class Plan:
             token_file=TOKEN,
             fingerprints=(self.fingerprints[GATEWAY_KEY], self.fingerprints[CLUSTER_TOKEN]),
             litellm="litellm.yaml",
+            relay_port=self.cluster.ports.relay,
+            replicas=tuple(self._served(replica) for replica in self.cluster.replicas if replica.name in proven),
         )
         return self._release("gateway", "gateway", {"litellm.yaml": litellm, "gateway.json": _text(configuration)})
 
@@ -241,6 +244,19 @@ class Plan:
         memory = [_memory_gb(self.cluster, self.seen, name) for name in replica.machines]
         layers = split(replica, Path(self.cluster.weights_of(replica).path), memory)
         return _replica(self.cluster, replica, self.manifests[replica.weights], machine, layers)
+
+    def _served(self, replica: Replica) -> ServedReplica:
+        """A replica as the gateway's relay is told of it."""
+        first = replica.machines[0]
+        return ServedReplica(
+            name=replica.name,
+            weights=replica.weights,
+            url=f"http://{self.cluster.machine(first).address}:{self.cluster.ports.agent}",
+            slots=replica.slots,
+            context_tokens=replica.context_tokens,
+            wait_seconds=replica.wait_seconds,
+            body_bytes=body_limit(self._replica(replica, first)),
+        )
 
     def _release(self, kind: str, environment: str, files: Mapping[str, str]) -> Release:
         environment, software = self.packages[environment].name, self.packages["software"].name

@@ -193,7 +193,13 @@ def _gateway(pieces: Pieces) -> Iterator[Fault]:
     yield from _unknown(("gateway", "machine"), [pieces.gateway.machine], pieces.machine_names, "machine")
     if pieces.ports is None:
         return
-    ports = {"agent": pieces.ports.agent, "rank": pieces.ports.rank, "transport": pieces.ports.transport}
+    declared = pieces.ports
+    ports = {
+        "agent": declared.agent,
+        "rank": declared.rank,
+        "relay": declared.relay,
+        "transport": declared.transport,
+    }
     for name, port in ports.items():
         if port == pieces.gateway.port:
             yield Fault(("gateway", "port"), f"{port} is the {name} port as well")

@@ -39,6 +39,11 @@ class Exchange:
             await self._send({"type": "http.response.start", "status": 200, "headers": _STREAM})
         await self._send({"type": "http.response.body", "body": content, "more_body": True})
 
+    async def comment(self, line: str) -> None:
+        """Send a comment, whatever else is being sent. Before the last part it comes before it, after it not at all."""
+        if not self._over:
+            await self.part(f"{line}\n\n".encode())
+
     async def end(self, content: bytes = b"") -> None:
         """Send the last part of a stream."""
         self._over = True

@@ -11,11 +11,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from serving.api import ReplicaState
 from serving.endpoint.answering import Event
-from serving.errors import ReplicaUnavailable, UpstreamFailed
+from serving.errors import ReplicaUnavailable, UpstreamFailed, UpstreamUnreachable
 from serving.rank.status import Tick
 
 _T = TypeVar("_T")
@@ -84,6 +84,13 @@ class Readiness:
         state = self._state()
         if state.state in ("broken", "draining"):
             raise ReplicaUnavailable(_unavailable(state))
+
+    def require_ready(self) -> int:
+        """The generation that answers now. Raises UpstreamUnreachable when none does, or none new."""
+        state = self._state()
+        if state.state != "ready":
+            raise UpstreamUnreachable(_unavailable(state))
+        return state.generation
 
     async def ready(self, failed: int | None) -> int:
         """Wait for a generation that answers; `failed` is the one that the last attempt was with.
@@ -157,10 +164,18 @@ async def watched(
         await events.aclose()
 
 
+class Explaining(Protocol):
+    """Who is waited for."""
+
+    def explain(self, waited: float) -> str:
+        """Why a request that has waited as long as it may was not answered."""
+        ...
+
+
 class Patience:
     """How long a request may wait without being worked on; several waits draw on it."""
 
-    def __init__(self, seconds: float, readiness: Readiness) -> None:
+    def __init__(self, seconds: float, readiness: Explaining) -> None:
         self._seconds = self._left = seconds
         self._readiness = readiness
 

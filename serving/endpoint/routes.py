@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from serving.api import EndpointReport, ReplicaState
 from serving.configuration import ReplicaConfiguration
-from serving.endpoint import openapi
+from serving.endpoint import openapi, relayed
 from serving.endpoint.admission import Admission, Pace
 from serving.endpoint.answering import Event, Terms
 from serving.endpoint.body import read_body
@@ -99,12 +99,14 @@ class Endpoint:
         request, exchange = Request(scope, receive), Exchange(scope, receive, send)
         try:
             content = await read_body(request, body_limit(self._replica))
-            await exchange.until_left(self._answer(kind, request, content, exchange))
+            work = self._relay if relayed.asks(request.headers) else self._answer
+            await exchange.until_left(work(kind, request, content, exchange))
             outcome = "answered"
         except (ClientDisconnect, ClientLeft):
             outcome = "left"
         except CidermillError as fault:
             tell = told(fault, self._replica.name, self._pace.retry_seconds(self._admission.waiting))
+            tell = relayed.told(fault, tell) if relayed.asks(request.headers) else tell
             outcome = tell.outcome
             with suppress(ClientLeft):
                 await (exchange.end(data(tell.object)) if exchange.begun else exchange.whole(tell.response()))
@@ -129,6 +131,26 @@ class Endpoint:
             terms = Terms(wanted.body["max_tokens"], wanted.prompt_tokens)
             events = self._timed(came, turn.events(request.url.path, wanted.body, terms))
             await (self._stream(events, exchange, wanted.usage) if wanted.stream else self._collect(events, exchange))
+
+    async def _relay(self, kind: Kind, request: Request, content: bytes, exchange: Exchange) -> None:
+        """Answer a relay: one attempt, without waiting for the replica."""
+        clock = asyncio.get_running_loop().time
+        came = clock()
+        emitted, content = relayed.split(content)
+        wanted = await self.counting.request(kind, content)
+        generation = self._readiness.require_ready()
+        patience = Patience(self._replica.wait_seconds, self._readiness)
+        async with AsyncExitStack() as slot:
+            await slot.enter_async_context(relayed.alive(exchange))
+            async with relayed.unless(self._readiness.lost(generation, clock)):
+                key = request.headers.get(KEY_HEADER, "")
+                await patience.spend(slot.enter_async_context(self._admission.slot(key)))
+            began = clock()
+            slot.callback(lambda: self._pace.took(clock() - began))
+            turn = Turn(self._readiness, self._upstream, patience, self._tally)
+            slot.callback(lambda: self._tally.add(turn.told, turn.course))
+            events = self._timed(came, turn.once(request.url.path, wanted.body, generation, emitted))
+            await self._stream(events, exchange, usage=True)
 
     async def _stream(self, events: AsyncGenerator[Event, None], exchange: Exchange, usage: bool) -> None:
         async with aclosing(events):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,7 +13,8 @@ from serving.endpoint.metrics import Tally
 from serving.endpoint.readiness import Patience, Readiness, watched
 from serving.endpoint.telling import Told
 from serving.endpoint.upstream import Upstream
-from serving.rank.asked import Asked, asked
+from serving.errors import UpstreamFailed
+from serving.rank.asked import FIELD, Asked, asked
 
 
 class Turn:
@@ -33,6 +35,20 @@ class Turn:
         wanted = asked(body)
         attempt = partial(self._attempt, path, body)
         return answer(self.told, attempt, self._ready, replace(terms, grammar=wanted.grammar), self.course)
+
+    async def once(
+        self, path: str, body: Mapping[str, Any], generation: int, emitted: tuple[int, ...]
+    ) -> AsyncGenerator[Event, None]:
+        """One attempt with one generation, private fields and all: a relay goes on by itself."""
+        self._generation = generation
+        async with aclosing(self._attempt(path, body, replace(asked(body), emitted=emitted))) as events:
+            async for event in events:
+                if not isinstance(event, str):
+                    self.told.note(event)
+                    self.told.tokens.extend(event.get(FIELD, {}).get("tokens") or ())
+                yield event
+        if self.told.finish is None:
+            raise UpstreamFailed("mlx-lm ended its answer before it was whole")
 
     def _attempt(self, path: str, body: Mapping[str, Any], wanted: Asked) -> AsyncGenerator[Event, None]:
         private = wanted.field() if wanted.emitted or wanted.grammar is not None else {}

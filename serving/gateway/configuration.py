@@ -1,15 +1,15 @@
 """LiteLLM's configuration from a Cluster. Checked with litellm 1.109.1.
 
-Each replica that is proven becomes one deployment of the name its weights are called by. The settings are the ones
-under which no request was lost in trials: weighted failover moves a failed attempt to another replica (plain retries
-may choose the dead one again), cooldowns are off because one bad prompt would close a whole group, and hosted_vllm with
-use_chat_completions_api is the prefix under which all of OpenAI's and Anthropic's APIs keep their text.
+Each name that proven replicas serve becomes one deployment, and its address is our own relay (`serving.gateway.relay`),
+which knows the replicas. So LiteLLM does nothing about faults: no retries, no failover, no cooldowns (one bad prompt
+would close a whole name), and no time limit below what the relay may hold. hosted_vllm with use_chat_completions_api is
+the prefix under which all of OpenAI's and Anthropic's APIs keep their text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, Final
 
 from serving.cluster import Cluster
 from serving.declared import Declared, Replica
@@ -39,8 +39,31 @@ SWITCHES = {
     "NO_REDOC": "True",
     "NO_OPENAPI": "True",
     "DISABLE_ADMIN_UI": "True",
+    # All its connections lead to the relay, which holds whatever has to wait; 0 is no bound.
+    "AIOHTTP_CONNECTOR_LIMIT": "0",
+    "AIOHTTP_CONNECTOR_LIMIT_PER_HOST": "0",
 }
 """LiteLLM's switches: it reads them from the environment while it is imported."""
+
+
+_WORK_SECONDS: Final = 86_400
+"""For LiteLLM's time limits, beyond waiting. The relay sees who fell silent; an answer may take as long as it takes."""
+
+
+class ServedReplica(Declared):
+    """A proven replica, as the relay is told of it."""
+
+    name: str
+    weights: str
+    """The name that clients ask for."""
+    url: str
+    """Of its endpoint, without a path."""
+    slots: int
+    context_tokens: int
+    wait_seconds: int
+    """How long a request may be held for it."""
+    body_bytes: int
+    """The most that it takes of a request's body."""
 
 
 class GatewayConfiguration(Declared):
@@ -56,20 +79,25 @@ class GatewayConfiguration(Declared):
     """Of key and token. Not read: other secrets make another release, so that the gateway starts again."""
     litellm: str
     """LiteLLM's own configuration file, beside this one."""
+    relay_port: int
+    """On loopback."""
+    replicas: tuple[ServedReplica, ...]
 
 
 def litellm_configuration(cluster: Cluster, proven: Collection[str]) -> dict[str, Any]:
-    """LiteLLM's configuration: one deployment per proven replica; secrets only by name."""
+    """LiteLLM's configuration: one deployment per name that proven replicas serve; secrets only by name."""
+    serving = [replica for replica in cluster.replicas if replica.name in proven]
+    names = dict.fromkeys(replica.weights for replica in serving)
     return {
-        "model_list": [_deployment(cluster, replica) for replica in cluster.replicas if replica.name in proven],
+        "model_list": [
+            _deployment(cluster, name, [replica for replica in serving if replica.weights == name]) for name in names
+        ],
         "litellm_settings": {
             "drop_params": True,
             "sse_keepalive_ping_interval_seconds": 10,
             "turn_off_message_logging": True,
         },
         "router_settings": {
-            "routing_strategy": "simple-shuffle",
-            "enable_weighted_failover": True,
             "num_retries": 0,
             "disable_cooldowns": True,
         },
@@ -83,24 +111,27 @@ def litellm_configuration(cluster: Cluster, proven: Collection[str]) -> dict[str
     }
 
 
-def _deployment(cluster: Cluster, replica: Replica) -> dict[str, Any]:
-    address = cluster.machine(replica.machines[0]).address
-    answer_tokens = min(replica.context_tokens // 2, 8192)
+def _deployment(cluster: Cluster, name: str, replicas: Sequence[Replica]) -> dict[str, Any]:
+    # Whichever replica answers, it must hold what was promised.
+    context_tokens = min(replica.context_tokens for replica in replicas)
+    answer_tokens = min(context_tokens // 2, 8192)
+    seconds = max(replica.wait_seconds for replica in replicas) + _WORK_SECONDS
     return {
-        "model_name": cluster.weights_of(replica).name,
+        "model_name": name,
         "litellm_params": {
-            "model": f"hosted_vllm/{cluster.weights_of(replica).name}",
+            "model": f"hosted_vllm/{name}",
             "use_chat_completions_api": True,
-            "api_base": f"http://{address}:{cluster.ports.agent}/v1",
+            "api_base": f"http://127.0.0.1:{cluster.ports.relay}/v1",
             "api_key": "os.environ/CIDERMILL_CLUSTER_TOKEN",
             # For clients that name no limit: mlx-lm's own 512 cuts agents off in mid-sentence.
             "max_tokens": answer_tokens,
-            "timeout": 900,
-            "stream_timeout": 600,
+            "timeout": seconds,
+            "stream_timeout": seconds,
+            "max_retries": 0,
         },
         "model_info": {
-            "id": replica.name,
-            "max_input_tokens": replica.context_tokens,
+            "id": name,
+            "max_input_tokens": context_tokens,
             "max_output_tokens": answer_tokens,
         },
     }

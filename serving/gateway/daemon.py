@@ -1,4 +1,4 @@
-"""`dev.cidermill.gateway`: the real LiteLLM proxy, behind an allow-list of paths.
+"""`dev.cidermill.gateway`: the real LiteLLM proxy behind an allow-list of paths, and the relay beneath it.
 
     python -m serving.gateway.daemon CONFIG.json
 
@@ -8,17 +8,23 @@ completed here, from files, before that import. Nothing secret is in the plist. 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import signal
 import sys
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Generator, MutableMapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
 from serving import logs
+from serving.gateway import relay
 from serving.gateway.configuration import PATHS, SWITCHES, GatewayConfiguration
+from serving.gateway.relay_replicas import Replicas
+from serving.gateway.relay_upstream import Endpoints
 from serving.layout import LOGS
 
 Scope = MutableMapping[str, Any]
@@ -34,20 +40,50 @@ def main(path: str) -> None:
     os.environ.update(SWITCHES)
     os.environ["CONFIG_FILE_PATH"] = str(Path(path).parent / configuration.litellm)
     os.environ["CIDERMILL_MASTER_KEY"] = Path(configuration.key_file).read_text().strip()
-    os.environ["CIDERMILL_CLUSTER_TOKEN"] = Path(configuration.token_file).read_text().strip()
+    os.environ["CIDERMILL_CLUSTER_TOKEN"] = token = Path(configuration.token_file).read_text().strip()
 
     from litellm.proxy.proxy_server import app  # pyright: ignore[reportUnknownVariableType]  # untyped upstream
 
     logs.take_over("LiteLLM", "LiteLLM Proxy", "LiteLLM Router")
-    uvicorn.run(
-        only_allowed(app),  # pyright: ignore[reportUnknownArgumentType]  # untyped upstream
-        host=configuration.address,
-        port=configuration.port,
+    door = _server(only_allowed(app), configuration.address, configuration.port)  # pyright: ignore[reportUnknownArgumentType]  # untyped upstream
+    beneath = relay.application(Replicas(configuration.replicas, token), Endpoints(token), token)
+    behind = _server(beneath, "127.0.0.1", configuration.relay_port)
+    with asyncio.Runner(loop_factory=door.get_loop_factory()) as runner:
+        runner.run(serve(door, behind))
+
+
+async def serve(door: uvicorn.Config, behind: uvicorn.Config) -> None:
+    """Serve both until SIGTERM. The one behind goes last: what the door has let in needs it."""
+    front, back = _Server(door), _Server(behind)
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, front.handle_exit, each, None)
+    working = asyncio.create_task(back.serve())
+    try:
+        await front.serve()
+    finally:
+        back.should_exit = True
+        await working
+
+
+def _server(app: Application, host: str, port: int) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=60,
     )
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to whoever runs it: uvicorn's own ends the process as soon as one has ended."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Capture none."""
+        yield
 
 
 def only_allowed(app: Application) -> Application:

@@ -86,5 +86,5 @@ def gateway_lists(lab: Lab) -> set[str]:
     root = lab.root("mac-1")
     plist = plistlib.loads((root / "Library/LaunchDaemons/dev.cidermill.gateway.plist").read_bytes())
     release = Path(plist["ProgramArguments"][-1]).parent
-    litellm = json.loads((root / str(release).lstrip("/") / "litellm.yaml").read_text())
-    return {deployment["model_info"]["id"] for deployment in litellm["model_list"]}
+    told = json.loads((root / str(release).lstrip("/") / "gateway.json").read_text())
+    return {replica["name"] for replica in told["replicas"]}

@@ -37,7 +37,10 @@ def bent(**changes: object) -> dict[str, Any]:
         inner: Any = data
         for step in way:
             inner = inner.setdefault(step, {}) if isinstance(inner, dict) else inner[step]
-        inner[last] = value
+        if isinstance(inner, list) and last == len(inner):
+            inner.append(value)
+        else:
+            inner[last] = value
     return data
 
 

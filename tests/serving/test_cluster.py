@@ -32,6 +32,7 @@ REFUSED = {
     "a machine twice": (bent(replicas__1__machines=["m2", "m3"]), {"replicas/1/machines": "belongs to replica 'a'"}),
     "gateway nowhere": (bent(gateway__machine="m9"), {"gateway/machine": "no machine 'm9'"}),
     "ports that meet": (bent(gateway__port=7440), {"gateway/port": "the agent port as well"}),
+    "the relay's port taken": (bent(ports={"relay": 7441}), {"ports/relay": "'7441' is declared twice"}),
     "too few addresses": (bent(thunderbolt__network="10.9.0.0/29"), {"thunderbolt/network": "holds 2 cables; 6"}),
     "addresses in use": (bent(thunderbolt__network="10.0.0.0/24"), {"thunderbolt/network": "management address"}),
 }

@@ -7,6 +7,7 @@ import pytest
 from serving import daemons, layout
 from serving.configuration import AgentConfiguration, File, LinksConfiguration, Manifest
 from serving.errors import LayersRefused
+from serving.gateway.configuration import GatewayConfiguration, ServedReplica
 from serving.plan import Plan
 from tests.serving.declarations import declared
 from tests.serving.labs import all_well, domain
@@ -73,9 +74,30 @@ def test_links_are_told_by_the_domain_of_the_port_the_cable_was_found_in():
 
 @pytest.mark.parametrize("proven", [set(), {"b"}, {"a", "b"}])
 def test_the_gateway_lists_the_proven_replicas_and_no_others(proven: set[str]):
-    litellm = json.loads(plan().gateway(proven).files["litellm.yaml"])
+    files = plan().gateway(proven).files
+    told, litellm = GatewayConfiguration.model_validate_json(files["gateway.json"]), json.loads(files["litellm.yaml"])
 
-    assert {deployment["model_info"]["id"] for deployment in litellm["model_list"]} == proven
+    assert {replica.name for replica in told.replicas} == proven
+    assert {deployment["model_name"] for deployment in litellm["model_list"]} == ({"w"} if proven else set())
+
+
+def test_the_gateway_is_told_where_a_replica_answers_and_how_much_it_takes():
+    told = GatewayConfiguration.model_validate_json(
+        plan(replicas__1__wait_seconds=60).gateway({"b"}).files["gateway.json"]
+    )
+
+    assert told.replicas == (
+        ServedReplica(
+            name="b",
+            weights="w",
+            url="http://10.0.0.3:7440",
+            slots=4,
+            context_tokens=8192,
+            wait_seconds=60,
+            body_bytes=327_680,
+        ),
+    )
+    assert told.relay_port == 7442
 
 
 def test_other_weights_lie_in_another_directory():

@@ -1,0 +1,151 @@
+"""The relay beneath LiteLLM: one door for all replicas that serve a name, on loopback, with the cluster's token.
+
+LiteLLM can neither hold a request until a replica is ready nor go on with a stream that broke off; the relay does both,
+by the endpoint's own rules (`serving.endpoint.answering`), over several replicas. A request goes to the least busy one
+that is ready, and on to another when that one falls: asked again while it has told nothing, continued word for word
+from its tokens when it has. Nothing is told twice and nothing is altered. Whoever answered last is named by a header.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from serving.agent.http import TokenGuard
+from serving.endpoint.answering import Course, Event, Terms, answer
+from serving.endpoint.body import read_body
+from serving.endpoint.exchange import ClientLeft, Door, Exchange
+from serving.endpoint.requests import parse
+from serving.endpoint.responses import ERRORS, RETRY_SECONDS, data, told
+from serving.endpoint.telling import Told
+from serving.endpoint.whole import Whole
+from serving.errors import CidermillError, RequestRefused
+from serving.gateway.relay_replicas import Replicas
+from serving.gateway.relay_turn import Turn
+from serving.gateway.relay_upstream import Endpoints, Refused
+
+REPLICA_HEADER: Final = "x-cidermill-replica"
+_KEY_HEADER: Final = "x-cidermill-key"
+"""Whose request it is: endpoints take turns between these."""
+
+
+def application(replicas: Replicas, endpoints: Endpoints, token: str) -> Starlette:
+    """The relay, and the looks at its replicas for as long as it runs."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
+        watching = asyncio.create_task(replicas.watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await asyncio.wait({watching})
+            await endpoints.close()
+
+    relay = Door(Relay(replicas, endpoints).serve)
+    return Starlette(
+        routes=[Route(path, relay, methods=["POST"]) for path in ("/v1/chat/completions", "/v1/completions")],
+        middleware=[Middleware(TokenGuard, token=token)],
+        lifespan=lifespan,
+        exception_handlers=ERRORS,
+    )
+
+
+class Relay:
+    """OpenAI's chat and completions over several replicas."""
+
+    def __init__(self, replicas: Replicas, endpoints: Endpoints) -> None:
+        self._replicas = replicas
+        self._endpoints = endpoints
+        self._body_bytes = max((each.served.body_bytes for each in replicas.known), default=0)
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request, naming = Request(scope, receive), _Naming(send)
+        exchange = Exchange(scope, receive, naming.send)
+        with suppress(ClientDisconnect, ClientLeft):
+            try:
+                content = await read_body(request, self._body_bytes)
+                await exchange.until_left(self._answer(request, content, exchange, naming))
+            except Refused as refused:
+                refusal = refused.refusal
+                await (
+                    exchange.end(b"data: " + refusal.content + b"\n\n")
+                    if exchange.begun
+                    else exchange.whole(Response(refusal.content, refusal.status, refusal.headers))
+                )
+            except CidermillError as fault:
+                tell = told(fault, naming.replica, RETRY_SECONDS)
+                await (exchange.end(data(tell.object)) if exchange.begun else exchange.whole(tell.response()))
+
+    async def _answer(self, request: Request, content: bytes, exchange: Exchange, naming: _Naming) -> None:
+        body = parse(content)
+        serving = self._replicas.serving(body.get("model"))
+        if not serving:
+            raise RequestRefused("cannot find the model that is asked for. See /v1/models.", "model", status=404)
+        headers = {name: request.headers[name] for name in (_KEY_HEADER,) if name in request.headers}
+        turn = Turn(self._replicas, serving, self._endpoints, request.url.path, body, headers)
+        naming.turn = turn
+        try:
+            events = answer(Told(), turn.attempt, turn.ready, Terms(most_tokens=_most_tokens(body)), Course())
+            await (_stream(events, exchange, _wants_usage(body)) if body.get("stream") else _collect(events, exchange))
+        finally:
+            turn.leave()
+
+
+class _Naming:
+    """The way back to a client, with the name of the replica that it is told by."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.turn: Turn | None = None
+
+    @property
+    def replica(self) -> str:
+        at = None if self.turn is None else self.turn.at
+        return "" if at is None else at.served.name
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and self.replica:
+            named = (REPLICA_HEADER.encode(), self.replica.encode())
+            message = {**message, "headers": [*message["headers"], named]}
+        await self._send(message)
+
+
+async def _stream(events: AsyncGenerator[Event, None], exchange: Exchange, usage: bool) -> None:
+    async with aclosing(events):
+        async for event in events:
+            # Nothing is sent before the first chunk: until then an error can still have its status.
+            if not isinstance(event, str) and (usage or event["choices"]):
+                await exchange.part(data(event))
+    await exchange.end(b"data: [DONE]\n\n")
+
+
+async def _collect(events: AsyncGenerator[Event, None], exchange: Exchange) -> None:
+    whole = Whole()
+    async with aclosing(events):
+        async for event in events:
+            if not isinstance(event, str):
+                whole.add(event)
+    await exchange.whole(JSONResponse(whole.answer()))
+
+
+def _most_tokens(body: dict[str, Any]) -> int | None:
+    """The length of the answer, as far as the request says it."""
+    newer = body.get("max_completion_tokens")
+    most = body.get("max_tokens") if newer is None else newer
+    return most if isinstance(most, int) else None
+
+
+def _wants_usage(body: dict[str, Any]) -> bool:
+    options = body.get("stream_options")
+    return isinstance(options, dict) and bool(options.get("include_usage"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]  # JSON

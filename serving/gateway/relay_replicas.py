@@ -1,0 +1,153 @@
+"""The replicas beneath the gateway: what is known of each, and which of them a request goes to.
+
+What a replica says of itself at GET /ready is asked all the time. One that has failed a request is doubted until it has
+been seen to fall and return, or for a moment: its conductor may not have noticed yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Final
+
+import httpx
+
+from serving.gateway.configuration import ServedReplica
+
+_OK: Final = 200
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds."""
+
+    period: float = 0.3
+    """Between looks."""
+    look: float = 2.0
+    """How long an answer to a look may take."""
+    doubt: float = 2.0
+    """How long a replica that failed a request must have said since that it is ready."""
+    unreachable: float = 1.0
+    """Without a word, until an attempt is given up whose endpoint does not answer to looks either."""
+    unready: float = 3.0
+    """The same where the endpoint says that it is not ready: it hears of it first, and an answer may go on in spite."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the last look at a replica brought. Times are those at which looks began."""
+
+    answered: bool
+    """Whether the endpoint said anything; what it says may be that it is not ready."""
+    ready: bool
+    reason: str
+    """Why it is not."""
+    since: float
+    """The first of the looks in a row that brought this much."""
+    at: float
+
+
+UNSEEN: Final = Seen(answered=False, ready=False, reason="it was not asked yet", since=0, at=0)
+
+
+def seconds_left(seen: Seen, heard: float, now: float, times: Times) -> float | None:
+    """What is left to an attempt which heard something last at `heard`; None when all is well."""
+    if seen.ready:
+        return None
+    return max(seen.since, heard) + (times.unready if seen.answered else times.unreachable) - now
+
+
+class Known:
+    """One replica, as the relay has it."""
+
+    def __init__(self, served: ServedReplica, times: Times) -> None:
+        self.served = served
+        self.seen = UNSEEN
+        self.in_flight = 0
+        """Requests of ours."""
+        self.given = 0
+        """Attempts, ever."""
+        self._doubt = times.doubt
+        self._doubted: float | None = None
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a request may go there."""
+        if not self.seen.ready or self._doubted is None:
+            return self.seen.ready
+        return self.seen.since > self._doubted or self.seen.at >= self._doubted + self._doubt
+
+    def doubt(self, now: float) -> None:
+        """It has failed a request."""
+        self._doubted = now
+
+    def note(self, look: Seen) -> None:
+        """Take a look into account."""
+        same = (look.answered, look.ready) == (self.seen.answered, self.seen.ready)
+        self.seen = replace(look, since=self.seen.since) if same else look
+
+
+def choose(known: Iterable[Known], avoided: Collection[Known] = ()) -> Known | None:
+    """The least busy of those that are usable; one to be avoided only when there is no other."""
+    usable = [each for each in known if each.is_usable]
+    preferred = [each for each in usable if each not in avoided] or usable
+    return min(preferred, key=lambda each: (each.in_flight / each.served.slots, each.given), default=None)
+
+
+class Replicas:
+    """All of them, watched."""
+
+    def __init__(self, served: Iterable[ServedReplica], token: str, times: Times | None = None) -> None:
+        self._times = times or Times()
+        self.known = tuple(Known(each, self._times) for each in served)
+        self._changed = asyncio.Event()
+        self._client = httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {token}"}, timeout=self._times.look, trust_env=False
+        )
+
+    def serving(self, weights: object) -> Sequence[Known]:
+        """Those that serve a name."""
+        return [each for each in self.known if each.served.weights == weights]
+
+    async def watch(self) -> None:
+        """Look at all of them, until cancelled."""
+        async with self._client, asyncio.TaskGroup() as looking:
+            for each in self.known:
+                looking.create_task(self._watch(each))
+
+    async def changed(self, seconds: float | None) -> None:
+        """Wait until one of them becomes usable or ceases to be, at most so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+
+    async def lost(self, known: Known, heard: Callable[[], float]) -> str:
+        """Wait until an attempt with a replica has no future; returns why. `heard`: when it last brought anything."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            left = seconds_left(known.seen, heard(), clock(), self._times)
+            if left is not None and left <= 0:
+                return f"replica '{known.served.name}' fell silent: {known.seen.reason}"
+            await self.changed(left)
+
+    async def _watch(self, known: Known) -> None:
+        while True:
+            before = (known.is_usable, known.seen.ready, known.seen.answered)
+            known.note(await self._look(known.served.url))
+            if (known.is_usable, known.seen.ready, known.seen.answered) != before:
+                self._changed.set()
+                self._changed = asyncio.Event()
+            await asyncio.sleep(self._times.period)
+
+    async def _look(self, url: str) -> Seen:
+        began = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(self._times.look):
+                response = await self._client.get(f"{url}/ready")
+        except (httpx.HTTPError, TimeoutError) as error:
+            reason = f"{url} does not answer: {type(error).__name__} {error}".strip()
+            return Seen(answered=False, ready=False, reason=reason, since=began, at=began)
+        ready = response.status_code == _OK
+        return Seen(answered=True, ready=ready, reason="" if ready else response.text[:500], since=began, at=began)

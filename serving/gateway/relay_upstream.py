@@ -1,0 +1,137 @@
+"""One attempt of the relay at one endpoint: `serving.endpoint.relayed` is what it speaks to.
+
+An endpoint that is there says something at least every two seconds, so silence is a failure here. What an endpoint says
+of the request itself is the client's to have, word for word (`Refused`); what it says of its replica is not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import httpx
+
+from serving.endpoint import relayed
+from serving.endpoint.answering import Event
+from serving.errors import UpstreamFailed, UpstreamUnreachable
+
+SILENT_SECONDS: Final = 5.0
+_CONNECT_SECONDS: Final = 2.0
+
+_PASSED_ON: Final = ("content-type", "retry-after")
+_TOO_MANY: Final = 429
+_STATUS: Final = {"rate_limit_error": _TOO_MANY, "invalid_request_error": 400}
+"""Of errors in a stream that has begun, by their type."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An endpoint's answer that is none of a replica."""
+
+    status: int
+    content: bytes
+    headers: Mapping[str, str]
+
+    @property
+    def retry_seconds(self) -> float:
+        """When to come again, as it says."""
+        told = self.headers.get("retry-after", "")
+        return float(told) if told.isdecimal() else 1.0
+
+
+class Refused(Exception):
+    """The client's request is refused."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(f"{refusal.status}")
+        self.refusal = refusal
+
+
+class Full(UpstreamUnreachable):
+    """No more requests are taken there now."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__("all slots are taken, and its queue is full")
+        self.refusal = refusal
+
+
+class Endpoints:
+    """The endpoints' client."""
+
+    def __init__(self, token: str, silent_seconds: float = SILENT_SECONDS) -> None:
+        self._client = httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {token}", relayed.HEADER: "1"},
+            timeout=httpx.Timeout(silent_seconds, connect=_CONNECT_SECONDS, pool=None),
+            # A connection that was left over may lead to a machine that has restarted since.
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+            trust_env=False,
+        )
+
+    async def events(
+        self, url: str, body: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> AsyncGenerator[Event, None]:
+        """The answer as it comes, private fields and all; closing the generator ends the request there.
+
+        Raises Refused, and UpstreamFailed and its kind.
+        """
+        try:
+            async with self._client.stream("POST", url, json=body, headers=headers) as response:
+                if response.is_error:
+                    content = await response.aread()
+                    passed = {name: response.headers[name] for name in _PASSED_ON if name in response.headers}
+                    raise _fault(Refusal(response.status_code, content, passed), _error(content))
+                async for line in response.aiter_lines():
+                    if line == "data: [DONE]":
+                        return
+                    event = _event(line)
+                    if event is not None:
+                        yield event
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise UpstreamUnreachable(f"{url} does not answer: {type(error).__name__} {error}") from error
+        except httpx.HTTPError as error:
+            raise UpstreamFailed(f"{url} broke off: {type(error).__name__} {error}".strip()) from error
+        raise UpstreamFailed(f"{url} ended its answer before it was whole")
+
+    async def close(self) -> None:
+        """Close it."""
+        await self._client.aclose()
+
+
+def _event(line: str) -> Event | None:
+    if line.startswith(":"):
+        return line
+    if not line.startswith("data: "):
+        return None
+    try:
+        event = json.loads(line.removeprefix("data: "))
+    except json.JSONDecodeError as error:
+        raise UpstreamFailed("the endpoint sent something that is no JSON") from error
+    if "error" in event:
+        fault = event["error"]
+        content = json.dumps(event, ensure_ascii=False).encode()
+        status = _STATUS.get(fault.get("type"), 503 if fault.get("code") == "unavailable" else 502)
+        raise _fault(Refusal(status, content, {"content-type": "application/json"}), fault)
+    return event
+
+
+def _fault(refusal: Refusal, error: Mapping[str, Any]) -> Exception:
+    """What an endpoint's error means to a relay."""
+    text, code = str(error.get("message", f"it answers {refusal.status}")), error.get("code")
+    if code == relayed.NOT_READY or refusal.status in (401, 403):
+        # Who does not know our token now belongs to another lab, or to what this one was before.
+        return UpstreamUnreachable(text)
+    if refusal.status == _TOO_MANY:
+        return Full(refusal)
+    if code == relayed.FELL or (refusal.status >= 500 and code != "unavailable"):
+        return UpstreamFailed(text)
+    return Refused(refusal)
+
+
+def _error(content: bytes) -> Mapping[str, Any]:
+    try:
+        error = json.loads(content)["error"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return cast("Mapping[str, Any]", error) if isinstance(error, dict) else {}

@@ -1,0 +1,211 @@
+"""An endpoint that a relay asks: it says what becomes of a request, and leaves the rest to the relay."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import pytest
+
+from serving.api import StateName
+from serving.endpoint import relayed
+from serving.endpoint.exchange import Exchange
+from serving.errors import RequestRefused, UpstreamUnreachable
+from tests.serving.endpoint.clients import HELLO, Client, Service
+from tests.serving.speaking import USAGE, Script, chat, made_of, said, speaking
+
+STREAM = HELLO | {"stream": True}
+HE, LLO, STOP = made_of(chat(content="He"), 1), made_of(chat(content="llo"), 2), made_of(chat("stop"), 3)
+
+
+@pytest.fixture
+def script() -> Iterator[Script]:
+    with speaking() as script:
+        script.say(HE, LLO, STOP, USAGE)
+        yield script
+
+
+def served(script: Script, play: Callable[[Service], Coroutine[Any, Any, None]], **changes: Any) -> None:
+    async def run() -> None:
+        await play(Service(script.port, **changes))
+
+    asyncio.run(run())
+
+
+def ask(service: Service, body: Any = STREAM) -> Client:
+    return service.ask(body, x_cidermill_relay="1")
+
+
+def answered(script: Script, body: Any = STREAM, **changes: Any) -> Client:
+    async def run() -> Client:
+        return await ask(Service(script.port, **changes), body).over()
+
+    return asyncio.run(run())
+
+
+def code(client: Client) -> str:
+    return (client.chunks[-1] if client.chunks else client.json)["error"]["code"]
+
+
+def test_chunks_keep_their_private_field_and_usage_comes_unasked(script: Script):
+    *chunks, usage, last = answered(script).chunks
+
+    assert [chunk["cidermill"]["tokens"] for chunk in chunks] == [[1], [2], [3]]
+    assert (usage["usage"], last) == (USAGE["usage"], "[DONE]")
+
+
+def test_tokens_that_a_relay_has_are_handed_on_and_pass_no_policy(script: Script):
+    answered(script, STREAM | {"cidermill": {"emitted": [1, 2]}})
+
+    assert script.asked[0][1]["cidermill"] == {"emitted": [1, 2], "grammar": None}
+
+
+def test_nobody_but_a_relay_may_use_the_private_field(script: Script):
+    async def play(service: Service) -> None:
+        response = await service.ask(STREAM | {"cidermill": {"emitted": [1]}}).over()
+
+        assert (response.status, response.json["error"]["param"]) == (400, "cidermill")
+
+    served(script, play)
+
+
+@pytest.mark.parametrize("state", ["absent", "forming", "loading", "warming", "draining", "failed", "broken"])
+def test_a_replica_that_is_not_ready_says_so_at_once(script: Script, state: StateName):
+    response = answered(script, state=state, wait_seconds=1000)
+
+    assert (response.status, code(response)) == (503, "replica_not_ready")
+    assert script.asked == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"), [([], 503), ([": keepalive 1/2"], 200), (said(HE, done=False), 200), (said(HE), 200)]
+)
+def test_an_answer_that_breaks_off_is_neither_asked_again_nor_continued(script: Script, lines: list[Any], status: int):
+    script.lines = lines
+
+    response = answered(script)
+
+    assert (response.status, code(response), len(script.asked)) == (status, "replica_fell", 1)
+
+
+def test_a_request_that_never_came_to_mlx_lm_is_told_from_one_that_did():
+    with speaking() as gone:
+        pass
+
+    response = answered(gone)
+
+    assert (response.status, code(response)) == (503, "replica_not_ready")
+
+
+def test_who_waits_for_a_slot_hears_at_once_when_the_replica_falls(script: Script):
+    script.lines = [threading.Event()]
+
+    async def play(service: Service) -> None:
+        first, queued = ask(service), ask(service)
+        await service.until(lambda: service.endpoint.report.queued == 1 and len(script.asked) == 1)
+        service.replica.become("failed")
+
+        assert code(await queued.over()) == "replica_not_ready"
+        assert code(await first.over()) == "replica_fell"
+        assert (service.endpoint.report.in_flight, service.endpoint.report.queued) == (0, 0)
+
+    served(script, play, slots=1)
+
+
+def test_who_waits_for_a_slot_gets_one_while_the_replica_drains(script: Script):
+    go_on = threading.Event()
+    script.lines.insert(0, go_on)
+
+    async def play(service: Service) -> None:
+        first, queued = ask(service), ask(service)
+        await service.until(lambda: service.endpoint.report.queued == 1)
+        service.replica.become("draining")
+        go_on.set()
+
+        assert [(await each.over()).text for each in (first, queued)] == ["Hello", "Hello"]
+
+    served(script, play, slots=1)
+
+
+def test_a_full_queue_and_a_wrong_request_are_told_as_to_anybody(script: Script):
+    script.lines.insert(0, threading.Event())
+
+    async def play(service: Service) -> None:
+        first = ask(service)
+        await service.until(lambda: service.endpoint.report.in_flight == 1)
+        full, wrong = await ask(service).over(), await ask(service, STREAM | {"stop": 5}).over()
+        first.leave()
+        await first.over()
+
+        assert (full.status, code(full), "retry-after" in full.headers) == (429, "queue_full", True)
+        assert (wrong.status, wrong.json["error"]["param"]) == (400, "stop")
+        assert service.endpoint.report.in_flight == 0
+
+    served(script, play, slots=1, queue=0)
+
+
+def test_the_tokens_of_an_answer_are_counted(script: Script):
+    async def play(service: Service) -> None:
+        await ask(service).over()
+
+        report = service.endpoint.report
+        assert (report.prompt_tokens, report.completion_tokens, report.requests["answered"]) == (3, 2, 1)
+
+    served(script, play)
+
+
+def test_something_is_heard_while_there_is_nothing_to_say():
+    sent: list[Any] = []
+    enough = asyncio.Event()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        if len(sent) == 4:
+            enough.set()
+
+    async def run() -> None:
+        exchange = Exchange({"type": "http"}, asyncio.Event().wait, send)  # type: ignore[arg-type]
+        async with relayed.alive(exchange, 0.001):
+            await enough.wait()
+        await exchange.end(b"data: [DONE]\n\n")
+        await exchange.comment(": alive")
+
+    asyncio.run(run())
+
+    start, *comments, last = sent
+    assert start["status"] == 200
+    assert {comment["body"] for comment in comments} == {b": alive\n\n"}
+    assert last["body"] == b"data: [DONE]\n\n"
+
+
+def test_a_wait_that_is_over_says_why_and_one_that_ends_well_says_nothing():
+    async def why() -> str:
+        return "it fell"
+
+    async def never() -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    async def run() -> None:
+        with pytest.raises(UpstreamUnreachable, match="it fell"):
+            async with relayed.unless(why()):
+                await asyncio.Event().wait()
+        async with relayed.unless(never()):
+            await asyncio.sleep(0)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "private", [5, [1], {"emitted": 5}, {"emitted": [1, -1]}, {"emitted": [True]}, {"emitted": "1"}]
+)
+def test_tokens_that_are_none_are_refused(private: Any):
+    with pytest.raises(RequestRefused):
+        relayed.split(json.dumps(STREAM | {"cidermill": private}).encode())
+
+
+def test_a_body_without_the_field_is_handed_on_as_it_came():
+    assert relayed.split(b" {not JSON") == ((), b" {not JSON")

@@ -1,0 +1,202 @@
+"""The daemon as launchd starts it: LiteLLM in front, the relay beneath, and two endpoints that say what is wanted."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from subprocess import Popen
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from openai import OpenAI
+
+from serving.gateway import status
+from serving.gateway.configuration import GatewayConfiguration, litellm_configuration
+from tests.serving.declarations import declared
+from tests.serving.gateway.endpoints import HE, HELLO_WHOLE, TOKEN, Answer, Line, Reset, Scripted, endpoint, served
+from tests.serving.speaking import chat, made_of, said
+from tests.serving.waiting import wait_until
+
+KEY = "sk-of-the-test"
+ASKED: dict[str, Any] = {"model": "cider-1", "messages": [{"role": "user", "content": "Hello"}]}
+BEGUN: list[Line] = said(HE, done=False)
+
+
+@pytest.fixture(scope="module")
+def ports() -> tuple[int, int]:
+    """Of the door and of the relay."""
+    with socket.socket() as one, socket.socket() as two:
+        for each in (one, two):
+            each.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], two.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def both() -> Iterator[tuple[Scripted, Scripted]]:
+    with endpoint("a") as a, endpoint("b") as b:
+        yield a, b
+
+
+@pytest.fixture(scope="module")
+def gateway(
+    both: tuple[Scripted, Scripted], ports: tuple[int, int], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Popen[bytes]]:
+    process = started(tmp_path_factory.mktemp("gateway"), ports, *both)
+    yield process
+    process.terminate()
+    assert process.wait(60) == 0
+
+
+def started(directory: Path, ports: tuple[int, int], *scripts: Scripted) -> Popen[bytes]:
+    """The gateway's process, answering."""
+    told = GatewayConfiguration(
+        address="127.0.0.1",
+        port=ports[0],
+        key_file=str(directory / "key"),
+        token_file=str(directory / "token"),
+        fingerprints=("k", "t"),
+        litellm="litellm.yaml",
+        relay_port=ports[1],
+        replicas=tuple(served(script.name, script.port) for script in scripts),
+    )
+    names = {"weights__0__name": "cider-1", "replicas__0__weights": "cider-1", "replicas__1__weights": "cider-1"}
+    litellm = litellm_configuration(declared(ports={"relay": ports[1]}, **names), {"a", "b"})
+    files = {"key": KEY, "token": TOKEN, "gateway.json": told.model_dump_json(), "litellm.yaml": json.dumps(litellm)}
+    for name, content in files.items():
+        (directory / name).write_text(content)
+    command = [sys.executable, "-m", "serving.gateway.daemon", str(directory / "gateway.json")]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    with (directory / "out").open("wb") as out:
+        process = Popen(command, stdout=out, stderr=out, env=environment)
+    if status.main([str(directory / "gateway.json"), "--wait", "300"]) != 0:
+        process.kill()
+        process.wait()
+        pytest.fail((directory / "out").read_text())
+    return process
+
+
+@pytest.fixture
+def a(both: tuple[Scripted, Scripted]) -> Scripted:
+    return both[0].afresh()
+
+
+@pytest.fixture
+def b(both: tuple[Scripted, Scripted]) -> Scripted:
+    return both[1].afresh()
+
+
+@pytest.fixture
+def client(gateway: Popen[bytes], ports: tuple[int, int]) -> OpenAI:
+    return OpenAI(base_url=f"http://127.0.0.1:{ports[0]}/v1", api_key=KEY, max_retries=0, timeout=60)
+
+
+def whole(client: OpenAI) -> str:
+    return client.chat.completions.create(**ASKED).choices[0].message.content or ""
+
+
+def streamed(client: OpenAI) -> str:
+    chunks = client.chat.completions.create(**ASKED, stream=True)
+    return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+
+
+@pytest.mark.parametrize("ask", [whole, streamed])
+@pytest.mark.parametrize("breaking", [[], [Reset()], BEGUN, [*BEGUN, Reset()]], ids=["nothing", "reset", "end", "cut"])
+def test_a_client_of_the_gateway_sees_nothing_of_an_endpoint_that_breaks_off(
+    client: OpenAI, a: Scripted, b: Scripted, ask: Any, breaking: list[Line]
+):
+    for script in (a, b):
+        script.plan(*breaking)
+
+    assert ask(client) == "Hello"
+
+
+def test_a_client_waits_while_no_replica_is_ready(client: OpenAI, a: Scripted, b: Scripted):
+    a.ready = b.ready = False
+    seen = a.looks, b.looks
+    wait_until(lambda: a.looks > seen[0] + 1 and b.looks > seen[1] + 1)
+    with ThreadPoolExecutor() as pool:
+        asking = [pool.submit(ask, client) for ask in (whole, streamed)]
+        b.ready = True
+
+        assert [each.result() for each in asking] == ["Hello", "Hello"]
+
+
+def test_a_stream_that_cannot_be_continued_ends_with_an_error_for_the_client(client: OpenAI, a: Scripted, b: Scripted):
+    for script in (a, b):
+        script.plan(*BEGUN, Reset())
+        script.always = Answer([*said(made_of(chat(content="Good day"), 1, 2))])
+
+    with pytest.raises(openai.APIError):
+        streamed(client)
+
+
+def test_a_fault_of_the_request_is_a_400_with_the_endpoints_words(client: OpenAI, a: Scripted, b: Scripted):
+    fault = {"message": "cannot use 'stop'", "type": "invalid_request_error", "param": "stop", "code": None}
+    for script in (a, b):
+        script.always = Answer(status=400, error=fault, headers={"content-type": "application/json"})
+
+    with pytest.raises(openai.BadRequestError, match="cannot use 'stop'"):
+        whole(client)
+
+
+def test_full_replicas_are_a_429(client: OpenAI, a: Scripted, b: Scripted):
+    fault = {"message": "busy", "type": "rate_limit_error", "param": None, "code": "queue_full"}
+    for script in (a, b):
+        script.always = Answer(status=429, error=fault, headers={"retry-after": "7"})
+
+    with pytest.raises(openai.RateLimitError):
+        whole(client)
+    assert (len(a.asked), len(b.asked)) == (1, 1)
+
+
+def test_more_requests_are_held_than_litellm_would_connect_by_itself(client: OpenAI, a: Scripted, b: Scripted):
+    go_on = threading.Event()
+    a.always = b.always = Answer([go_on, *HELLO_WHOLE])
+    with ThreadPoolExecutor(24) as pool:
+        asking = [pool.submit(whole, client) for _ in range(24)]
+        wait_until(lambda: len(a.asked) + len(b.asked) == 24)
+        go_on.set()
+
+        assert {each.result() for each in asking} == {"Hello"}
+
+
+def test_the_relay_is_nobodys_without_the_clusters_token(gateway: Popen[bytes], ports: tuple[int, int]):
+    answer = httpx.post(f"http://127.0.0.1:{ports[1]}/v1/chat/completions", json=ASKED)
+
+    assert answer.status_code == 401
+
+
+def test_what_was_let_in_is_answered_before_the_gateway_ends(
+    ports: tuple[int, int], both: tuple[Scripted, Scripted], gateway: Popen[bytes], tmp_path: Path
+):
+    go_on = threading.Event()
+    a, b = (script.afresh() for script in both)
+    a.always = b.always = Answer([go_on, *HELLO_WHOLE])
+    with socket.socket() as one, socket.socket() as two:
+        for each in (one, two):
+            each.bind(("127.0.0.1", 0))
+        others = one.getsockname()[1], two.getsockname()[1]
+    process = started(tmp_path, others, a, b)
+    client = OpenAI(base_url=f"http://127.0.0.1:{others[0]}/v1", api_key=KEY, max_retries=0, timeout=60)
+    with ThreadPoolExecutor() as pool:
+        asking = pool.submit(streamed, client)
+        wait_until(lambda: len(a.asked) + len(b.asked) == 1)
+        process.terminate()
+        wait_until(lambda: _refuses(others[0]))
+        go_on.set()
+
+        assert asking.result() == "Hello"
+    assert process.wait(60) == 0
+
+
+def _refuses(port: int) -> bool:
+    with socket.socket() as caller:
+        return caller.connect_ex(("127.0.0.1", port)) != 0
