@@ -13,6 +13,8 @@ TIMES_COLD_START = 1.3
 COMES_WITHIN_SECONDS = 10.0
 """A tiny completion asked of a replica that says it is ready comes within this, whatever else it has to do."""
 
+_SOON = 1.0
+
 
 @dataclass(frozen=True)
 class Outage:
@@ -132,7 +134,7 @@ def is_lie(look: Look, trial: Trial) -> bool:
     fresh = trial.struck <= look.told and look.asked <= trial.struck + NOTICED_SECONDS
     if look.answer != "yes" or fresh:
         return False
-    probe = next((each for each in trial.probes if each.ended >= look.told), None)
+    probe = next((each for each in trial.probes if each.ended >= look.told and each.began <= look.told + _SOON), None)
     if probe is None or probe.began <= trial.struck <= probe.ended or _is_cut_off(probe, trial):
         return False
     came = probe.ending == "answered" and probe.ended - max(probe.began, look.told) <= COMES_WITHIN_SECONDS
