@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rank", type=int, help="only this one's machine")
     parser.add_argument("--through", choices=DOORS, default="both", help="where the clients go (default: both)")
     parser.add_argument("--clients", type=int, default=CLIENTS)
+    parser.add_argument("--warm", action="store_true", help="without cold starts, so with nothing to compare with")
     parser.add_argument("--keep", action="store_true", help="leave the Macs up, for another run")
     parser.add_argument("--json", type=Path, default=ROOT / ".cidermill" / "faults.json", help="where trials are kept")
     return parser
@@ -72,12 +73,12 @@ def _parser() -> argparse.ArgumentParser:
 def _rows(scene: Scene, given: argparse.Namespace) -> Iterator[Row]:
     doorways = [scene.gateway(), *(scene.endpoint(name) for name in REPLICAS)]
     needed = asyncio.run(answers(doorways, DEADLINE_SECONDS))
-    manner = Manner(DOORS[given.through], given.clients, DEADLINE_SECONDS, needed, cold=True)
+    manner = Manner(DOORS[given.through], given.clients, DEADLINE_SECONDS, needed, cold=not given.warm)
     for _ in range(given.times):
         for name, place in _places(given):
             _console.print(f"{name} at {place.replica} {place.machine}: {KINDS[name].summary}")
-            yield judge(asyncio.run(tried(scene, name, KINDS[name], place, manner)))
             settle(scene, place.replica)
+            yield judge(asyncio.run(tried(scene, name, KINDS[name], place, manner)))
 
 
 def _places(given: argparse.Namespace) -> Iterator[tuple[str, Place]]:

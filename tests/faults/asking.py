@@ -17,6 +17,7 @@ QUESTIONS = ("Count to thirty.", "What can you do?")
 """One long and one short: a fault should strike while answers are under way, and others are about to begin."""
 
 PING = "Ping"
+CHAT = "/chat/completions"
 
 
 @dataclass(frozen=True)
@@ -44,41 +45,63 @@ def greedy(question: str, **more: Any) -> dict[str, Any]:
     return {**asked, "max_tokens": 400, "stream": True, **more}
 
 
-async def ask(http: httpx.AsyncClient, door: Door, body: Mapping[str, Any], needed: str, deadline: float) -> Request:
-    """Ask, and hear the answer out, until the deadline."""
+async def ask(
+    http: httpx.AsyncClient,
+    door: Door,
+    body: Mapping[str, Any],
+    needed: str,
+    deadline: float,
+    *,
+    path: str = CHAT,
+    leaves_after: int | None = None,
+) -> Request:
+    """Ask, and hear the answer out, until the deadline; or leave after so many pieces."""
     heard, pieces, began = Heard(), list[float](), time.monotonic()
     try:
         async with asyncio.timeout(deadline):
-            await _hear(http, body, heard, pieces)
+            await _hear(http, path, body, heard, pieces, leaves_after)
     except TimeoutError:
         heard.gave_up = True
     except httpx.TransportError as error:
         heard.disconnected = True
         heard.error = heard.error or f"{type(error).__name__} {error}".strip()
     end = ending(heard, needed)
-    said = "" if end == "answered" else _said(heard, end)
+    said = "" if end in ("answered", "left") else _said(heard, end)
     return Request(door, began, time.monotonic(), end, tuple(pieces), said)
 
 
-async def answer(http: httpx.AsyncClient, question: str, deadline: float) -> str:
-    """The whole answer to a question in a lab where all is well. Raises RuntimeError when it is none."""
+async def answer(http: httpx.AsyncClient, body: Mapping[str, Any], deadline: float, path: str = CHAT) -> str:
+    """The whole answer in a lab where all is well. Raises RuntimeError when it is none."""
     heard = Heard()
     async with asyncio.timeout(deadline):
-        await _hear(http, greedy(question), heard, [])
+        await _hear(http, path, body, heard, [])
     if heard.error or not heard.finished:
-        raise RuntimeError(f"cannot get an answer to {question!r} before any fault: {heard.status} {heard.error}")
+        raise RuntimeError(f"cannot get an answer to {body} before any fault: {heard.status} {heard.error}")
     return heard.text.strip()
 
 
-async def _hear(http: httpx.AsyncClient, body: Mapping[str, Any], heard: Heard, pieces: list[float]) -> None:
-    async with http.stream("POST", "/chat/completions", json=dict(body)) as response:
+async def _hear(
+    http: httpx.AsyncClient,
+    path: str,
+    body: Mapping[str, Any],
+    heard: Heard,
+    pieces: list[float],
+    leaves_after: int | None = None,
+) -> None:
+    async with http.stream("POST", path, json=dict(body)) as response:
         heard.status = response.status_code
         if response.status_code != 200:
             heard.error = (await response.aread()).decode(errors="replace")
-            return
-        async for line in response.aiter_lines():
-            if line.startswith("data: "):
-                _take(line.removeprefix("data: "), heard, pieces)
+        elif not body.get("stream"):
+            _take((await response.aread()).decode(), heard, pieces)
+            heard.finished = True
+        else:
+            async for line in response.aiter_lines():
+                if leaves_after is not None and len(pieces) >= leaves_after:
+                    heard.left = True
+                    return
+                if line.startswith("data: "):
+                    _take(line.removeprefix("data: "), heard, pieces)
 
 
 def _take(data: str, heard: Heard, pieces: list[float]) -> None:
@@ -89,10 +112,18 @@ def _take(data: str, heard: Heard, pieces: list[float]) -> None:
     if "error" in event:
         heard.error = json.dumps(event["error"])
     for choice in event.get("choices", ()):
-        content = choice["delta"].get("content")
-        if content:
-            heard.text += content
+        text = _text(choice)
+        if text:
+            heard.text += text
             pieces.append(time.monotonic())
+
+
+def _text(choice: Mapping[str, Any]) -> str:
+    """What a choice adds, of a chat or a text, in a piece or whole; calls of tools as they are written."""
+    message = choice.get("delta") or choice.get("message") or {}
+    calls = [call["function"] for call in message.get("tool_calls") or ()]
+    called = "".join(f"{call.get('name') or ''}{call.get('arguments') or ''}" for call in calls)
+    return (choice.get("text") or "") + (message.get("content") or "") + called
 
 
 def _said(heard: Heard, end: str) -> str:

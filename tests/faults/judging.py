@@ -135,10 +135,10 @@ def is_lie(look: Look, trial: Trial) -> bool:
     if look.answer != "yes" or fresh:
         return False
     probe = next((each for each in trial.probes if each.ended >= look.told and each.began <= look.told + _SOON), None)
-    if probe is None or probe.began <= trial.struck <= probe.ended or _is_cut_off(probe, trial):
+    if probe is None or _is_cut_off(probe, trial):
         return False
-    came = probe.ending == "answered" and probe.ended - max(probe.began, look.told) <= COMES_WITHIN_SECONDS
-    return not came
+    in_time = probe.ended - max(probe.began, look.told) <= COMES_WITHIN_SECONDS
+    return not (in_time and probe.ending in ("answered", "left"))
 
 
 def _ready_again(trial: Trial, out: Outage | None) -> float | None:

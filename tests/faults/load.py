@@ -52,7 +52,7 @@ async def answers(doors: Sequence[Doorway], deadline: float) -> dict[str, str]:
     for door in doors:
         async with door.client() as http:
             for question, said in found.items():
-                said.add(await answer(http, question, deadline))
+                said.add(await answer(http, greedy(question), deadline))
     different = {question: said for question, said in found.items() if len(said) > 1}
     if different:
         raise RuntimeError(f"cannot tell right answers from altered ones: undisturbed they differ: {different}")

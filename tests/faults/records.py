@@ -10,9 +10,10 @@ from itertools import pairwise
 from typing import Literal
 
 Door = Literal["gateway", "endpoint"]
-Ending = Literal["answered", "altered", "refused", "broken off", "disconnected", "overdue"]
+Ending = Literal["answered", "altered", "refused", "broken off", "disconnected", "overdue", "left"]
 """`refused` and `broken off` are told in words, before the first piece or after it; `disconnected` is the client's own
-connection that ended, or was never made; `overdue` is a client that gave up at its deadline.
+connection that ended, or was never made; `overdue` is a client that gave up at its deadline;
+`left` is one that went before the end, as it meant to.
 """
 
 
@@ -27,6 +28,7 @@ class Heard:
     """The stream told that it was whole."""
     disconnected: bool = False
     gave_up: bool = False
+    left: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ def ending(heard: Heard, needed: str) -> Ending:
     text = heard.text.strip()
     if not needed.startswith(text):
         return "altered"
+    if heard.left:
+        return "left"
     if heard.gave_up:
         return "overdue"
     if heard.disconnected:

@@ -136,9 +136,15 @@ def test_who_is_refused_while_a_person_is_needed_is_turned_away() -> None:
 def test_a_yes_is_a_lie_when_the_completion_under_way_never_comes_or_too_late() -> None:
     never = (request(119, ended=120.3, ending="refused"),)
     late = (request(119, 140, ended=140.0),)
+    stuck = (request(99, ended=135.0, ending="left"),)
+    yes = (Look(120.0, 120.1, "yes"),)
 
-    assert [judge(trial(probes=probes)).lies for probes in (never, late)] == [1, 1]
+    assert [judge(trial(probes=probes, readies=yes)).lies for probes in (never, late, stuck)] == [1, 1, 1]
     assert GOOD.lies == 0
+
+
+def test_a_probe_that_was_under_way_when_the_trial_ended_tells_nothing() -> None:
+    assert judge(trial(probes=(request(119, ended=121, ending="left"),))).lies == 0
 
 
 def test_a_yes_is_no_lie_while_the_fault_may_not_have_been_noticed_yet() -> None:
@@ -162,6 +168,8 @@ def test_a_yes_is_no_lie_while_the_fault_may_not_have_been_noticed_yet() -> None
         (Heard(200, "Po", disconnected=True, error="ReadError"), "disconnected"),
         (Heard(disconnected=True), "disconnected"),
         (Heard(200, "Po", gave_up=True), "overdue"),
+        (Heard(200, "Po", left=True), "left"),
+        (Heard(200, "Pu", left=True), "altered"),
     ],
 )
 def test_how_a_request_ended_is_told_by_what_its_client_heard(heard: Heard, end: str) -> None:

@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import httpx
+
 from tests.faults.asking import PING, Doorway
 from tests.faults.judging import outage
 from tests.faults.kinds import Kind, closes
 from tests.faults.load import loading
-from tests.faults.mending import start_cold, wait_until_ready
+from tests.faults.mending import NotAsExpected, start_cold, state, wait_until_ready
 from tests.faults.records import Door, Look, Trial, Word
 from tests.faults.scene import Place, Scene
 from tests.faults.watching import Watch, watching
@@ -52,11 +54,12 @@ async def tried(scene: Scene, name: str, kind: Kind, place: Place, manner: Manne
             await asyncio.to_thread(kind.put, scene, place)
             await _until(lambda: outage(looks, struck) is not None, watch, NOTICES_WITHIN_SECONDS)
             mended = await _mend(scene, kind, place, struck)
+            await _until(lambda: _is_over(looks, struck), watch, BACK_WITHIN_SECONDS)
+            requests = await load.finish()
         finally:
             if kind.clean is not None:
                 await asyncio.to_thread(kind.clean, scene, place)
-        await _until(lambda: _is_over(looks, struck), watch, BACK_WITHIN_SECONDS)
-        requests = await load.finish()
+        await watch.finish()
         return Trial(
             fault=name,
             replica=place.replica,
@@ -76,10 +79,13 @@ async def tried(scene: Scene, name: str, kind: Kind, place: Place, manner: Manne
 
 
 def settle(scene: Scene, replica: str) -> None:
-    """Have a replica ready, by a cold start if it needs one."""
+    """Have a replica ready that has all its restarts, by a cold start if it takes one."""
     try:
         wait_until_ready(scene, replica)
-    except Exception:  # noqa: BLE001 - whatever state a fault has left it in
+        spent = state(scene, replica)["restarts"] > 0
+    except (NotAsExpected, httpx.TransportError):
+        spent = True
+    if spent:
         start_cold(scene, replica)
 
 

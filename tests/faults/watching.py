@@ -28,6 +28,14 @@ class Watch:
     probes: list[Request] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
+    loops: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def finish(self) -> None:
+        """Look no longer; a probe that is under way is written down as it is."""
+        for loop in self.loops:
+            loop.cancel()
+        await asyncio.gather(*self.loops, return_exceptions=True)
+
     def tell(self) -> None:
         """Wake up who waits for something to be seen."""
         self.news.set()
@@ -44,17 +52,17 @@ async def watching(scene: Scene, replica: str, pong: str, deadline: float) -> As
         httpx.AsyncClient(base_url=agent, headers=headers, timeout=ANSWERS_WITHIN_SECONDS, **options) as http,
         gateway.client(timeout=ANSWERS_WITHIN_SECONDS) as front,
         scene.endpoint(replica).client() as door,
-        asyncio.TaskGroup() as tasks,
     ):
-        loops = [
-            tasks.create_task(_look(http, "/ready", watch.readies, watch)),
-            tasks.create_task(_look(front, "/models", watch.gateway, watch)),
-            tasks.create_task(_listen(http, watch)),
-            tasks.create_task(_probe(door, pong, deadline, watch)),
+        watch.loops = [
+            asyncio.create_task(_look(http, "/ready", watch.readies, watch)),
+            asyncio.create_task(_look(front, "/models", watch.gateway, watch)),
+            asyncio.create_task(_listen(http, watch)),
+            asyncio.create_task(_probe(door, pong, deadline, watch)),
         ]
-        yield watch
-        for loop in loops:
-            loop.cancel()
+        try:
+            yield watch
+        finally:
+            await watch.finish()
 
 
 async def _look(http: httpx.AsyncClient, path: str, looks: list[Look], watch: Watch) -> None:
@@ -86,5 +94,10 @@ async def _listen(http: httpx.AsyncClient, watch: Watch) -> None:
 
 async def _probe(http: httpx.AsyncClient, pong: str, deadline: float, watch: Watch) -> None:
     while True:
-        watch.probes.append(await ask(http, "endpoint", greedy(PING), pong, deadline))
+        began = time.monotonic()
+        try:
+            watch.probes.append(await ask(http, "endpoint", greedy(PING), pong, deadline))
+        except asyncio.CancelledError:
+            watch.probes.append(Request("endpoint", began, time.monotonic(), "left"))
+            raise
         await asyncio.sleep(PERIOD_SECONDS)
