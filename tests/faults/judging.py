@@ -175,7 +175,7 @@ def _is_replayed(request: Request, out: Outage | None) -> bool:
 def _spans(begin: float, end: float, since: float, out: Outage) -> bool:
     """Whether a stretch without a piece is most of an outage, or of the part of it that the request was there for."""
     start = max(since, out.begin)
-    return start < out.end < inf and min(end, out.end) - max(begin, start) > (out.end - start) / 2
+    return start + _SOON < out.end < inf and min(end, out.end) - max(begin, start) > (out.end - start) / 2
 
 
 def _reason(trial: Trial) -> str:
