@@ -95,7 +95,7 @@ def _report(file: Path, rows: Sequence[Row]) -> None:
     row, misses = rows[-1], list(missed(rows[-1]))
     seconds = [f"{what} {value:.2f} s" for what, value in _times(row) if value is not None]
     counts = f"{row.answered} answered, {row.continued} continued, {row.replayed} replayed, {row.cut_off} cut off"
-    _console.print(f"    {', '.join([*seconds, counts])}; {row.reason[:200]}")
+    _console.print(f"    {', '.join([*seconds, counts])}; {' / '.join(row.words)[:300]}")
     for miss in misses:
         _console.print(f"    MISSED: {miss} {' | '.join(row.losses[:3])}", style="red")
 

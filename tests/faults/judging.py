@@ -52,8 +52,8 @@ class Row:
     deadline: float
     lies: int
     """How often the replica called itself ready while a completion did not come."""
-    reason: str
-    """What the replica said of it."""
+    words: tuple[str, ...]
+    """What the replica said of it, in order."""
     losses: tuple[str, ...] = ()
     """What the clients were told whose requests were lost or altered."""
 
@@ -89,7 +89,7 @@ def judge(trial: Trial) -> Row:
         longest_wait=max((end - begin for request in trial.requests for begin, end in request.waits), default=0.0),
         deadline=trial.deadline,
         lies=sum(is_lie(look, trial) for look in trial.readies),
-        reason=_reason(trial),
+        words=_words(trial),
         losses=tuple(dict.fromkeys(f"{each.door}: {each.ending}: {each.said}" for each in (*lost, *altered))),
     )
 
@@ -178,6 +178,6 @@ def _spans(begin: float, end: float, since: float, out: Outage) -> bool:
     return start + _SOON < out.end < inf and min(end, out.end) - max(begin, start) > (out.end - start) / 2
 
 
-def _reason(trial: Trial) -> str:
-    said = [word for word in trial.words if word.at >= trial.struck and word.reason]
-    return f"{said[0].state}: {said[0].reason}" if said else ""
+def _words(trial: Trial) -> tuple[str, ...]:
+    said = [f"{word.state}: {word.reason}" for word in trial.words if word.at >= trial.struck and word.reason]
+    return tuple(dict.fromkeys(said))

@@ -67,7 +67,7 @@ def test_what_was_not_ready_before_the_fault_is_none_of_its_doing() -> None:
 def test_a_good_row_misses_nothing_and_tells_what_it_took() -> None:
     assert list(missed(GOOD)) == []
     assert (GOOD.noticed, GOOD.ready_again, GOOD.times_cold_start) == pytest.approx((1.1, 6.1, 1.22))
-    assert GOOD.reason == "failed: rank 0 on mac-1 ended by signal 9"
+    assert GOOD.words == ("failed: rank 0 on mac-1 ended by signal 9",)
 
 
 def test_an_answer_that_stood_still_is_continued_and_one_that_began_late_is_replayed() -> None:
