@@ -72,4 +72,4 @@ def test_a_killed_gateway_disturbs_no_replica_and_answers_again(put: Put) -> Non
 
     requires_nothing_lost(row)
     assert row.ready_again is not None
-    assert row.words == ()
+    assert not any(said.startswith(("failed", "broken")) for said in row.words)

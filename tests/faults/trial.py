@@ -21,7 +21,7 @@ from tests.faults.watching import Watch, watching
 NOTICES_WITHIN_SECONDS = 8.0
 """What has not shown by then does not disturb the replica."""
 
-BACK_WITHIN_SECONDS = 60.0
+BACK_WITHIN_SECONDS = 90.0
 STEADY_SECONDS = 1.0
 
 

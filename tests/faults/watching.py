@@ -16,6 +16,8 @@ from tests.faults.scene import REPLICAS, Scene
 
 PERIOD_SECONDS = 0.1
 ANSWERS_WITHIN_SECONDS = 2.0
+GATEWAY_ANSWERS_WITHIN_SECONDS = 5.0
+"""LiteLLM takes connections long before it answers on them."""
 
 
 @dataclass
@@ -50,7 +52,7 @@ async def watching(scene: Scene, replica: str, pong: str, deadline: float) -> As
     options = {"trust_env": False, "limits": httpx.Limits(max_keepalive_connections=0)}
     async with (
         httpx.AsyncClient(base_url=agent, headers=headers, timeout=ANSWERS_WITHIN_SECONDS, **options) as http,
-        gateway.client(timeout=ANSWERS_WITHIN_SECONDS) as front,
+        gateway.client(timeout=GATEWAY_ANSWERS_WITHIN_SECONDS) as front,
         scene.endpoint(replica).client() as door,
     ):
         watch.loops = [
