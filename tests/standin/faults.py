@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.standin import faults_cables, faults_files, faults_network, faults_settings
+from tests.standin import faults_cables, faults_files, faults_network, faults_processes, faults_settings
 from tests.standin.fault import Fault, change, hardware, restore
+from tests.standin.faults_processes import processes, send
 from tests.standin.rack import GIB
 
 if TYPE_CHECKING:
@@ -33,32 +31,15 @@ def _macos(line: str, **fields: Any) -> Fault:
 def _freeze(lab: Lab, name: str) -> None:
     """Stop every process of the Mac, again until none is left that was started meanwhile."""
     stopped: set[int] = set()
-    while fresh := set(_processes(lab, name)) - stopped:
+    while fresh := set(processes(lab, name)) - stopped:
         for pid in fresh:
-            _signal(pid, signal.SIGSTOP)
+            send(pid, signal.SIGSTOP)
         stopped |= fresh
 
 
 def _thaw(lab: Lab, name: str) -> None:
-    for pid in _processes(lab, name):
-        _signal(pid, signal.SIGCONT)
-
-
-def _processes(lab: Lab, name: str) -> Iterator[int]:
-    namespace = os.readlink(f"/proc/{lab.pid1(name)}/ns/pid")
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and os.readlink(entry / "ns/pid") == namespace:
-                yield int(entry.name)
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue  # it ended while the list was read, or belongs to whoever contains this machine
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
+    for pid in processes(lab, name):
+        send(pid, signal.SIGCONT)
 
 
 _WHOLE: dict[str, Fault] = {
@@ -78,7 +59,7 @@ _WHOLE: dict[str, Fault] = {
     "rdma-off": hardware("RDMA was never switched on in Recovery", rdma=False),
     "reboot": Fault("macOS restarts", lambda lab, name: lab.reboot(name), lambda lab, name: lab.wait_until_on(name)),
 }
-_SUBJECTS = (faults_cables, faults_files, faults_network, faults_settings)
+_SUBJECTS = (faults_cables, faults_files, faults_network, faults_processes, faults_settings)
 FAULTS: dict[str, Fault] = dict(
     sorted((_WHOLE | {k: v for subject in _SUBJECTS for k, v in subject.FAULTS.items()}).items())
 )

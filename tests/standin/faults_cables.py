@@ -1,4 +1,4 @@
-"""Faults of the Thunderbolt cables: slow, out, in the wrong receptacle, too many, by way of a dock."""
+"""Faults of the Thunderbolt cables: slow, out, silent, in the wrong receptacle, too many, by way of a dock."""
 
 from __future__ import annotations
 
@@ -57,6 +57,32 @@ def _reconnect(lab: Lab, machine: str, receptacle: int) -> None:
     inside.close()
 
 
+def cable_between(rack: Rack, one: str, other: str) -> Cable:
+    """The first cable that runs from one Mac to another."""
+    return next(cable for cable in rack.cables if {one, other} == dict(cable.ends).keys())
+
+
+def silence(lab: Lab, cable: Cable) -> None:
+    """Let every frame vanish in a cable whose ends both look alive: no carrier is lost, and nothing is reset."""
+    _swallow(lab, cable, frames=True)
+
+
+def sound(lab: Lab, cable: Cable) -> None:
+    """Let frames pass again."""
+    _swallow(lab, cable, frames=False)
+
+
+def _swallow(lab: Lab, cable: Cable, *, frames: bool) -> None:
+    from pyroute2 import IPRoute  # for Linux only, and an inventory imports this module
+
+    for machine, receptacle in cable.ends:
+        with kernel.inside_network(lab.hardware(machine)), IPRoute() as network:
+            (index,) = network.link_lookup(ifname=receptacle_name(receptacle))
+            swallows = any(queue.get_attr("TCA_KIND") == "blackhole" for queue in network.get_qdiscs(index=index))
+            if swallows != frames:
+                network.tc("add" if frames else "del", "blackhole", index)
+
+
 def _put_loop(lab: Lab, name: str) -> None:
     """A second cable to the same neighbour; no frames cross it, and none could: both its ports are in the bridge."""
     with lab.files.locked():
@@ -107,6 +133,11 @@ FAULTS: dict[str, Fault] = {
     "cable-40": _cable("the first cable negotiates 40 Gb/s", speed_gbps=40),
     "cable-loop": Fault("a second cable, which nobody declared, runs to the same Mac", _put_loop, _take_loop_out),
     "cable-missing": _cable("the first cable is pulled", present=False),
+    "cable-silent": Fault(
+        "nothing crosses the first cable, though both its ends look alive",
+        lambda lab, name: silence(lab, first_cable(lab.rack().cables, name)),
+        lambda lab, name: sound(lab, first_cable(lab.rack().cables, name)),
+    ),
     "dock": _cable("the first cable goes through a Thunderbolt 4 dock", dock=True, speed_gbps=40),
     "port-next-to-ethernet": remembering(
         "the first cable is in the receptacle next to Ethernet (restarts the Mac)",

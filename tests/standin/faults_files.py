@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import plistlib
 import shutil
@@ -124,11 +125,56 @@ def _first_file(lab: Lab, name: str, directory: str, pattern: str) -> Path:
     return found[0]
 
 
-def _fill_disk(lab: Lab, name: str) -> None:
+def _change_weights(lab: Lab, name: str) -> str:
+    file = _first_file(lab, name, WEIGHTS, "*/*.safetensors")
+    _flip_last_byte(file)
+    return str(file.relative_to(_on(lab, name, WEIGHTS)))
+
+
+def _change_weights_back(lab: Lab, name: str, file: str) -> None:
+    _flip_last_byte(_on(lab, name, WEIGHTS) / file)
+
+
+def _flip_last_byte(file: Path) -> None:
+    with file.open("r+b") as content:
+        content.seek(-1, os.SEEK_END)
+        (last,) = content.read(1)
+        content.seek(-1, os.SEEK_END)
+        content.write(bytes([last ^ 1]))
+
+
+def _run_another_release(lab: Lab, name: str) -> list[str] | None:
+    """Have the agent run a release whose replica holds half the context, as one that was never rolled forward."""
+    plist = _on(lab, name, _plist(AGENT))
+    if not plist.exists():
+        raise missing(name, f"{AGENT}.plist")
+    before = plist.read_bytes()
+    release = Path(plistlib.loads(before)["ProgramArguments"][-1]).parent
+    other = f"{release}-other"
+    shutil.copytree(_on(lab, name, str(release)), _on(lab, name, other), symlinks=True)
+    file = _on(lab, name, other) / "agent.json"
+    told = json.loads(file.read_text())
+    told["replica"]["context_tokens"] //= 2
+    file.write_text(json.dumps(told))
+    _bootout(lab, name, AGENT)
+    plist.write_bytes(before.replace(f"{release}/".encode(), f"{other}/".encode()))
+    _load(lab, name, AGENT)
+    return [before.decode(), other]
+
+
+def _run_the_release(lab: Lab, name: str, before: list[str]) -> None:
+    plist, other = before
+    _bootout(lab, name, AGENT)
+    _on(lab, name, _plist(AGENT)).write_text(plist)
+    _load(lab, name, AGENT)
+    shutil.rmtree(_on(lab, name, other))
+
+
+def _fill_disk(lab: Lab, name: str, left: int = LEFT_BYTES) -> None:
     """Shrink the disk to what is on it: nothing has to be written for that."""
     used = shutil.disk_usage(_on(lab, name, "/private")).used
-    change(lab, name, {"disk_free_bytes": used + LEFT_BYTES})
-    _resize_disk(lab, name, str(used + LEFT_BYTES))
+    change(lab, name, {"disk_free_bytes": used + left})
+    _resize_disk(lab, name, str(used + left))
 
 
 def _empty_disk(lab: Lab, name: str) -> None:
@@ -147,12 +193,17 @@ FAULTS: dict[str, Fault] = {
     "account-shell": setting(f"somebody gave {ACCOUNT} a login shell", _read_shell, _write_shell, bad="/bin/zsh"),
     "agent-unloaded": remembering("somebody took the agent out of launchd", _unload_agent, _load),
     "disk-full": Fault("64 MB are left on the disk", _fill_disk, _empty_disk),
+    "disk-spent": Fault("not a byte is left on the disk", lambda lab, name: _fill_disk(lab, name, 0), _empty_disk),
     "plist-edited": remembering(
         "somebody edited the agent's plist",
         _edit_plist,
         lambda lab, name, before: _on(lab, name, _plist(AGENT)).write_text(before) and None,
     ),
+    "release-other": remembering(
+        "the agent runs another release, which tells it another context", _run_another_release, _run_the_release
+    ),
     "secret-open": remembering("a secret can be read by everybody", _open_secret, _close_secret),
     "stray-daemon": remembering(f"a daemon nobody declared, {STRAY}, is loaded", _leave_stray, _remove_stray),
+    "weights-changed": remembering("one bit of the weights is wrong", _change_weights, _change_weights_back),
     "weights-missing": remembering("a file of weights is not where it was", _move_weights, _bring_weights_back),
 }

@@ -77,6 +77,16 @@ def test_a_pulled_cable_is_dead_for_both_macs_and_lives_again(lab: Lab, cable: N
     assert wait_for(lambda: crosses(lab))
 
 
+def test_a_silent_cable_looks_alive_at_both_ends(lab: Lab, cable: None) -> None:
+    assert wait_for(lambda: (carriers(lab), crosses(lab)) == ([True, True], True))
+
+    with fault(lab, "cable-silent", "mac-1"):
+        assert not crosses(lab)
+        assert carriers(lab) == [True, True]
+
+    assert wait_for(lambda: crosses(lab))
+
+
 def test_a_port_that_goes_down_takes_the_neighbours_carrier_along(lab: Lab, cable: None) -> None:
     lab.call("mac-2", "/sbin/ifconfig", "en3", "down")
     is_down = wait_for(lambda: carriers(lab) == [False, False])

@@ -1,0 +1,91 @@
+"""What a person does about a replica, by the road that a person takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.faults.scene import REPLICAS, ROOT, Place, Scene
+
+BROKEN_WITHIN_SECONDS = 60.0
+READY_WITHIN_SECONDS = 90.0
+_PERIOD_SECONDS = 0.1
+
+
+class NotAsExpected(Exception):
+    """The lab is not in the state that a trial needs."""
+
+
+def deploy_again(scene: Scene, _: Place) -> None:
+    """`pyinfra -y INVENTORY deploy.py`."""
+    command = [Path(sys.executable).with_name("pyinfra"), "-y", scene.inventory, "deploy.py"]
+    run = subprocess.run(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600, check=False
+    )
+    if run.returncode:
+        raise NotAsExpected(f"cannot deploy to {scene.cluster}: pyinfra ended with {run.returncode}.\n{run.stdout}")
+
+
+def afresh(scene: Scene, place: Place) -> None:
+    """Tell a broken replica to begin again."""
+    _call(scene, REPLICAS[place.replica][0], "POST", "/replica/afresh")
+
+
+def wait_until_broken(scene: Scene, place: Place) -> None:
+    """Wait until a replica says that it needs a person."""
+    _wait(lambda: state(scene, place.replica)["state"] == "broken", BROKEN_WITHIN_SECONDS, f"{place.replica} broken")
+
+
+def start_cold(scene: Scene, replica: str) -> float:
+    """End both agents of a replica and their ranks, and start them together; the seconds until it is ready again.
+
+    The restarts it has used are forgotten with that, too.
+    """
+    machines = REPLICAS[replica]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda machine: scene.lab.fault("agent-unloaded", machine), machines))
+        began = time.monotonic()
+        list(pool.map(lambda machine: scene.lab.mend("agent-unloaded", machine), machines))
+    wait_until_ready(scene, replica)
+    return time.monotonic() - began
+
+
+def wait_until_ready(scene: Scene, replica: str) -> None:
+    """Wait until a replica says that it is ready."""
+    _wait(lambda: _is_ready(scene, replica), READY_WITHIN_SECONDS, f"{replica} ready")
+
+
+def state(scene: Scene, replica: str) -> dict[str, Any]:
+    """What a replica says of itself."""
+    return _call(scene, REPLICAS[replica][0], "GET", "/state").json()["replica"]
+
+
+def _is_ready(scene: Scene, replica: str) -> bool:
+    return _call(scene, REPLICAS[replica][0], "GET", "/ready").status_code == 200
+
+
+def _call(scene: Scene, machine: str, method: str, path: str) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {scene.token()}"}
+    return httpx.request(method, f"{scene.agent(machine)}{path}", headers=headers, timeout=2, trust_env=False)
+
+
+def _wait(is_so: Callable[[], bool], seconds: float, what: str) -> None:
+    end = time.monotonic() + seconds
+    while not _holds(is_so):
+        if time.monotonic() > end:
+            raise NotAsExpected(f"cannot go on: not {what} after {seconds:.0f} seconds.")
+        time.sleep(_PERIOD_SECONDS)  # another machine's state, with nothing to wait on
+
+
+def _holds(is_so: Callable[[], bool]) -> bool:
+    try:
+        return is_so()
+    except httpx.TransportError:
+        return False
