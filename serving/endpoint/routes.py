@@ -131,11 +131,16 @@ def _said(replica: ReplicaConfiguration, failed: CidermillError) -> str:
 
 async def _body(request: Request, limit: int) -> bytes:
     content = bytearray()
+    _require_short(int(request.headers.get("content-length", 0)), limit)  # who declares too much is not waited for
     async for part in request.stream():
         content += part
-        if len(content) > limit:
-            raise RequestRefused(f"cannot read the request: it has more than {limit} bytes. Shorten it.", status=413)
+        _require_short(len(content), limit)
     return bytes(content)
+
+
+def _require_short(size: int, limit: int) -> None:
+    if size > limit:
+        raise RequestRefused(f"cannot read the request: it has more than {limit} bytes. Shorten it.", status=413)
 
 
 async def _unless_left(request: Request, answer: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any] | None:

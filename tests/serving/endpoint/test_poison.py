@@ -138,7 +138,7 @@ def test_a_header_that_comes_twice_smuggles_nothing(twice: bytes, status: int):
         (b"GET / HTTP/1.1\r\n\r\n", 400),
         (b"hello\r\n\r\n", 400),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
-        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 401),
     ],
     ids=["no host", "no request", "TLS", "HTTP/2"],
 )
