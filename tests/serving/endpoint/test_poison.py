@@ -118,18 +118,18 @@ def test_requests_sent_all_at_once_are_answered_one_after_the_other():
 
 
 @pytest.mark.parametrize(
-    "twice",
+    ("twice", "status"),
     [
-        b"Content-Length: 5\r\n",
-        b"Transfer-Encoding: chunked\r\n",
-        b"Host: elsewhere\r\n",
-        b"Authorization: Bearer x\r\n",
+        (b"Content-Length: 5\r\n", 400),
+        (b"Host: elsewhere\r\n", 400),
+        (b"Authorization: Bearer x\r\n", 401),
     ],
+    ids=["length", "host", "token"],
 )
-def test_a_header_that_comes_twice_smuggles_nothing(twice: bytes):
+def test_a_header_that_comes_twice_smuggles_nothing(twice: bytes, status: int):
     head, _, body = of().partition(b"\r\n")
 
-    assert sent(DOOR, head + b"\r\n" + twice + body).status in (200, 400, 401)
+    assert sent(DOOR, head + b"\r\n" + twice + body).status == status
 
 
 @pytest.mark.parametrize(
@@ -138,24 +138,24 @@ def test_a_header_that_comes_twice_smuggles_nothing(twice: bytes):
         (b"GET / HTTP/1.1\r\n\r\n", 400),
         (b"hello\r\n\r\n", 400),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
-        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 401),
     ],
     ids=["no host", "no request", "TLS", "HTTP/2"],
 )
 def test_what_is_no_request_is_told_so(wire: bytes, status: int):
-    assert sent(DOOR, wire).status in (status, 401)
+    assert sent(DOOR, wire).status == status
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "TRACE", "OPTIONS", "BREW"])
 def test_only_what_is_published_can_be_done(method: str):
-    assert sent(DOOR, of().replace(b"POST", method.encode(), 1)).status in (400, 405)
+    assert sent(DOOR, of().replace(b"POST", method.encode(), 1)).status == 405
 
 
 @pytest.mark.parametrize(
     "path", ["/health", "/v1/models/x", "//v1/chat/completions", "/v1/chat/completions/../../x", "/" + "x" * 10_000]
 )
 def test_nothing_of_mlx_lms_own_shines_through(path: str):
-    assert sent(DOOR, of().replace(b"/v1/chat/completions", path.encode(), 1)).status in (400, 404)
+    assert sent(DOOR, of().replace(b"/v1/chat/completions", path.encode(), 1)).status == 404
 
 
 def test_those_who_never_end_their_headers_keep_nobody_waiting(running: Pair):

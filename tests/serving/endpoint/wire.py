@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-SECONDS = 120
+SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ def _send(connection: socket.socket, wire: bytes) -> None:
 
 
 def everything(connection: socket.socket) -> bytes:
-    """What comes until the other side closes."""
+    """What comes until the other side closes, or nothing more comes."""
     content = bytearray()
-    with contextlib.suppress(ConnectionError):
+    with contextlib.suppress(ConnectionError, TimeoutError):
         while part := connection.recv(65_536):
             content += part
     return bytes(content)
