@@ -3,7 +3,8 @@
 What was said by an earlier attempt becomes the end of the prompt: to the network it is the same text, and greedy
 decoding goes on as if nothing had happened, as far as reading many tokens at once rounds like reading them one by one.
 mlx-lm 0.32.2 calls _tokenize, _make_state_machine and _make_logits_processors one after the other for each request, on
-the one thread that generates; only in the first is an exception told to who asked, in the others it ends the rank.
+the one thread that generates; only in the first is an exception told to who asked, in the others it ends the rank. So
+a grammar is compiled in the first.
 """
 
 # mlx-lm carries no types, and its classes are found by name:
@@ -22,21 +23,24 @@ _server: Any = importlib.import_module("mlx_lm.server")
 Processor = Callable[[Any, Any], Any]
 """Tokens so far and logits to logits."""
 
+Sampler = Callable[[Any], Any]
+"""Logarithms of probabilities to a token."""
+
 
 class Continuing(_server.ResponseGenerator):
     """Does what the private field of a request asks for, alike on all ranks."""
 
     def __init__(self, provider: Any, cache: Any) -> None:
         self._asked = Asked()
-        self._constraints: list[Processor] = []
-        self._usual_processors = _server._make_logits_processors
-        _server._make_logits_processors = self._processors
+        self._constraint: Any = None
+        self._usual = _server._make_logits_processors, _server._make_sampler
+        _server._make_logits_processors, _server._make_sampler = self._processors, self._sampler
         super().__init__(provider, cache)  # starts the thread
 
     def _tokenize(self, tokenizer: Any, request: Any, args: Any) -> tuple[Any, ...]:
         prompt, segments, kinds, state, vision = super()._tokenize(tokenizer, request, args)
         self._asked, emitted = request.asked, list(request.asked.emitted)
-        self._constraints = _constraints(tokenizer, request.asked)
+        self._constraint = _constraint(tokenizer, request.asked)
         if not emitted:
             return prompt, segments, kinds, state, vision
         if self._has_ended(tokenizer, args.stop_words):
@@ -50,7 +54,13 @@ class Continuing(_server.ResponseGenerator):
         return _Begun(stops, self._asked.emitted), texts
 
     def _processors(self, args: Any) -> list[Processor]:
-        return [*self._usual_processors(args), *self._constraints]
+        usual, _ = self._usual
+        return usual(args) if self._constraint is None else [*usual(args), self._constraint]
+
+    def _sampler(self, args: Any, tokenizer: Any) -> Sampler:
+        _, usual = self._usual
+        sampler = usual(args, tokenizer)
+        return sampler if self._constraint is None else self._constraint.watching(sampler)
 
     def _has_ended(self, tokenizer: Any, stop_words: list[str]) -> bool:
         stops, _ = super()._make_state_machine(self.model_provider.model_key, tokenizer, stop_words)
@@ -75,13 +85,13 @@ def _is_completed(matcher: Any, tokens: Sequence[int]) -> bool:
     return any(matcher.advance(token) for token in tokens)
 
 
-def _constraints(tokenizer: Any, wanted: Asked) -> list[Processor]:
+def _constraint(tokenizer: Any, wanted: Asked) -> Any:
     if wanted.grammar is None:
-        return []
+        return None
     # Needed only by some, and it brings a compiler.
     from serving.rank import constraint
 
-    return [constraint.processor(tokenizer=tokenizer, grammar=wanted.grammar, emitted=wanted.emitted)]
+    return constraint.processor(tokenizer=tokenizer, grammar=wanted.grammar, emitted=wanted.emitted)
 
 
 class PromptCache(_server.LRUPromptCache):
@@ -91,10 +101,15 @@ class PromptCache(_server.LRUPromptCache):
     its text to the prompt and ask again.
     """
 
+    finds_nothing = False
+    """Set for a request that has to be read whole."""
+
     def fetch_nearest_cache(self, model: Any, tokens: list[int]) -> tuple[Any, list[int]]:
         """The cache of the longest beginning of these tokens, and the tokens that are not in it: one at least."""
+        if self.finds_nothing or len(tokens) < 2:
+            return None, tokens
         cache, rest = super().fetch_nearest_cache(model, tokens)
-        if rest or len(tokens) < 2:
-            return (cache, rest) if rest else (None, tokens)
-        cache, rest = super().fetch_nearest_cache(model, tokens[:-1])
-        return cache, [*rest, tokens[-1]]
+        if not rest:
+            cache, rest = super().fetch_nearest_cache(model, tokens[:-1])
+            rest = [*rest, tokens[-1]]
+        return cache, rest

@@ -106,5 +106,8 @@ class _Generator(Continuing):
         return request
 
     def _serve_single(self, request: tuple[Any, Any, Any], stream: Any) -> None:
-        queue, *asked = request
-        super()._serve_single((self._alone.queue(queue), *asked), stream)
+        queue, asked, args = request
+        # Outside of batches mlx-lm shows a constraint only what it reads now.
+        self.prompt_cache.finds_nothing = asked.asked.grammar is not None
+        super()._serve_single((self._alone.queue(queue), asked, args), stream)
+        self.prompt_cache.finds_nothing = False

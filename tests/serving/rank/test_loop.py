@@ -131,9 +131,8 @@ def test_a_client_that_leaves_a_request_outside_of_batches_leaves_no_rank_behind
     assert replica.ask(*chat("Ping")).text == "Pong."
 
 
-@pytest.mark.parametrize(
-    ("replica", "seed"), [("one", {}), ("one", {"seed": 3}), ("pipeline", {})], indirect=["replica"], ids=str
-)
+@pytest.mark.parametrize("seed", [{}, {"seed": 3}], ids=["in batches", "outside of batches"])
+@pytest.mark.parametrize("replica", ["one", "pipeline"], indirect=True)
 def test_every_rank_says_what_it_is_at(replica: Replica, seed: dict[str, int]):
     question = f"{seed} " + "Once upon a time. " * 30
     with ThreadPoolExecutor() as pool:
