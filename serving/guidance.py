@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
-LIMITS: Final = LLParserLimits(max_grammar_size=50_000, max_lexer_states=25_000, verbose_errors=False)
-"""The ranks' loop waits while a grammar compiles, and a lexer state takes 2 KB."""
+LIMITS: Final = LLParserLimits(max_grammar_size=10_000, max_lexer_states=25_000, verbose_errors=False)
+"""The ranks' loop waits while a grammar compiles, and a lexer state takes 2 KB. 800 optional properties are within."""
 
 
 def vocabulary(tokenizer: Any, stop_tokens: Collection[int]) -> LLTokenizer:

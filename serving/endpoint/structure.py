@@ -84,14 +84,14 @@ def _named(functions: Sequence[Function], names: Sequence[str]) -> Sequence[Func
 def _function(tool: Mapping[str, Any]) -> Function:
     function = tool["function"]
     parameters: Schema = function.get("parameters") or _NONE
-    if not parameters.get("properties") and not _OPENING & set(parameters):
-        parameters = {**parameters, **_NONE}
     if parameters.get("type", "object") != "object":
         raise RequestRefused(
             f"cannot call {json.dumps(function['name'])[:80]}: seen parameters of type "
             f"{json.dumps(parameters['type'])[:80]}, needed an object. Change its parameters.",
             "tools",
         )
+    if not parameters.get("properties") and not _OPENING & set(parameters):
+        parameters = {**parameters, **_NONE}
     return Function(function["name"], _held({**parameters, "type": "object"}, "tools"))
 
 

@@ -62,9 +62,11 @@ def answers(
     max_tokens: int = 400,
     temperature: float = 0.0,
     watch: bool = False,
+    network: Any = None,
 ) -> list[Answer]:
-    """The answers to prompts, eight at a time, each held to its constraint."""
-    network, tokenizer = weights()
+    """The answers to prompts, eight at a time, each held to its constraint; `network` is a rank's part."""
+    whole, tokenizer = weights()
+    network = network or whole
     sampler: Callable[[mx.array], mx.array] = make_sampler(temperature)
     generator = BatchGenerator(network, completion_batch_size=SLOTS, prefill_batch_size=SLOTS)
     try:
