@@ -25,6 +25,7 @@ def allowed_seconds(taken: float, received: int, silence: float = SILENCE_SECOND
 
 async def read_body(request: Request, limit: int, silence: float = SILENCE_SECONDS) -> bytes:
     """The whole body. Raises RequestRefused, and starlette's ClientDisconnect."""
+    _require_short(_declared(request), limit)  # who declares too much is not waited for
     clock = asyncio.get_running_loop().time
     content, began = bytearray(), clock()
     async with aclosing(request.stream()) as parts:
@@ -40,10 +41,17 @@ async def read_body(request: Request, limit: int, silence: float = SILENCE_SECON
             if part is None:
                 return bytes(content)
             content += part
-            if len(content) > limit:
-                raise RequestRefused(
-                    f"cannot read the request: it has more than {limit} bytes. Shorten it.", status=413
-                )
+            _require_short(len(content), limit)
+
+
+def _declared(request: Request) -> int:
+    declared = request.headers.get("content-length", "")
+    return int(declared) if declared.isdecimal() else 0
+
+
+def _require_short(size: int, limit: int) -> None:
+    if size > limit:
+        raise RequestRefused(f"cannot read the request: it has more than {limit} bytes. Shorten it.", status=413)
 
 
 async def _next(parts: AsyncIterator[bytes]) -> bytes | None:
