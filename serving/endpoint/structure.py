@@ -29,6 +29,8 @@ MAX_MULTIPLE: Final = 1000
 """The product of all `multipleOf`, without their zeros. Each remainder is a state, and llguidance's limits do not count
 them while it compiles: a million of them were seen to take half a minute."""
 
+_HEADED: Final = {"muse_spark"}
+"""Tool formats of weights whose text mlx-lm drops up to a header that says to whom it goes."""
 _NONE: Final[Schema] = {"type": "object", "properties": {}, "additionalProperties": False}
 _OPENING: Final = {"additionalProperties", "patternProperties", "$ref", "anyOf", "allOf", "oneOf"}
 """Keywords that may let an object without `properties` have some."""
@@ -46,6 +48,12 @@ def grammar(body: Mapping[str, Any], writing: Writing) -> str | None:
         return _compiled(["start: calls", _calls(body, writing, functions)], writing, functions, "tools")
     if form is None:
         return None
+    if writing.parser in _HEADED:
+        raise RequestRefused(
+            f"cannot hold an answer to a form with these weights: they write headers ({writing.parser}), for which "
+            "there is no grammar here. Leave response_format out.",
+            "response_format",
+        )
     answer = f"answer: {json_of(form)}"
     if not tools:
         return _compiled(["start: answer", answer], writing, [], "response_format")

@@ -209,3 +209,10 @@ def test_a_call_cannot_be_forced_of_weights_whose_format_is_not_known(parser, me
 
     assert (forced.value.parameter, offered.value.parameter) == ("tool_choice", "response_format")
     assert grammar(parser, tools=[CLOCK], tool_choice="none", response_format=form(CLOSED)) is not None
+
+
+def test_weights_that_answer_under_headers_cannot_be_held_to_a_form():
+    with pytest.raises(RequestRefused, match="they write headers") as refused:
+        grammar("muse_spark", response_format=form(CLOSED))
+
+    assert refused.value.parameter == "response_format"
