@@ -27,7 +27,10 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from serving.configuration import ReplicaConfiguration
 from serving.endpoint.requests import Kind, Request, clean, parse
+from serving.endpoint.structure import grammar
+from serving.endpoint.writing import Writing, tool_parser
 from serving.errors import RequestRefused, UpstreamFailed
+from serving.rank.asked import Asked
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -47,6 +50,9 @@ class Tokenizer:
         size = config.get("vocab_size") or config.get("text_config", {}).get("vocab_size")
         self.vocabulary = min(len(tokenizer), size or len(tokenizer))
         """Tokens that the weights can tell apart."""
+        infer, default = _of_mlx_lm("tokenizer_utils")._infer_tool_parser, _defaults(config).get("tool_parser_type")
+        self.writing = Writing.of(tokenizer, tool_parser(tokenizer, infer, default))
+        """How they write calls, and what grammars are made of."""
 
     def tokens(self, kind: Kind, body: Mapping[str, Any]) -> list[int]:
         """The prompt of a cleaned body. Raises RequestRefused when it cannot be put into the template."""
@@ -73,7 +79,7 @@ _PARAMETER: Mapping[Kind, str] = {"chat": "messages", "text": "prompt"}
 
 
 def fitted(kind: Kind, request: Request, tokenizer: Tokenizer, context: int) -> Request:
-    """The request with its prompt counted and its answer cut to what that leaves of the context."""
+    """The request with its prompt counted, its answer cut to what that leaves of the context, its form as a grammar."""
     name = _PARAMETER[kind]
     count = len(tokenizer.tokens(kind, request.body))
     if count == 0:
@@ -88,7 +94,9 @@ def fitted(kind: Kind, request: Request, tokenizer: Tokenizer, context: int) -> 
     body = {**request.body, "max_tokens": min(request.body["max_tokens"], context - count)}
     if body.get("top_k", 0) >= tokenizer.vocabulary:
         del body["top_k"]  # no limit; mlx-lm's loop ends on it
-    return replace(request, body=body, prompt_tokens=count)
+    held_to = grammar({**body, **request.form}, tokenizer.writing)
+    private = {} if held_to is None else Asked(grammar=held_to).field()
+    return replace(request, body=body | private, prompt_tokens=count)
 
 
 class Counting:

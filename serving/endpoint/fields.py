@@ -33,6 +33,16 @@ class Rule:
     schema: Schema
 
 
+def kept(check: Callable[[Any], None], schema: Schema) -> Rule:
+    """A value that is kept as it is when the check lets it pass."""
+
+    def checked(value: Any) -> Any:
+        check(value)
+        return value
+
+    return Rule(checked, schema)
+
+
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise Needed("true or false")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, cast
 
 from serving.configuration import ReplicaConfiguration
@@ -26,18 +26,21 @@ from serving.endpoint.fields import (
     Needed,
     Rule,
     integer,
+    kept,
     nothing,
     number,
     only,
 )
+from serving.endpoint.form_fields import RESPONSE_FORMAT, TOOL_CHOICE, response_format, tool_choice
 from serving.endpoint.messages import MESSAGES, TOOLS
 from serving.endpoint.reading import read
 from serving.errors import RequestRefused
 
 Kind = Literal["chat", "text"]
-Fate = Literal["passes", "bounded", "here", "ignored", "refused"]
+Fate = Literal["passes", "bounded", "here", "form", "ignored", "refused"]
 """What happens to a field: it goes upstream as it is; within bounds, or in another form; it means something to the
-endpoint and nothing to mlx-lm; it has no influence on the answer; it is refused unless it asks for what happens anyway.
+endpoint and nothing to mlx-lm; the answer is held to it while it is made; it has no influence on the answer; it is
+refused unless it asks for what happens anyway.
 """
 
 DEFAULT_TOKENS: Final = 1024
@@ -61,6 +64,8 @@ class Request:
     stream: bool
     usage: bool
     """Whether a stream ends with its usage."""
+    form: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The fields that the answer is held to."""
     prompt_tokens: int = 0
     """Once it is counted."""
 
@@ -98,11 +103,9 @@ _COMMON: Final[Mapping[str, Field]] = {
 _CHAT: Final[Mapping[str, Field]] = {
     "messages": Field("bounded", MESSAGES, "text only"),
     "tools": Field("bounded", TOOLS, "functions only"),
-    "tool_choice": Field("refused", only("auto", "none", why="a tool call cannot be forced"), "mlx-lm ignores it"),
-    "parallel_tool_calls": Field("here", FLAG, "weights call as many as they do"),
-    "response_format": Field(
-        "refused", only({"type": "text"}, why="the form of an answer cannot be forced"), "mlx-lm ignores it"
-    ),
+    "tool_choice": Field("form", kept(tool_choice, TOOL_CHOICE), "mlx-lm ignores it; with auto weights do as they do"),
+    "parallel_tool_calls": Field("form", FLAG, "mlx-lm ignores it; with auto weights call as many as they do"),
+    "response_format": Field("form", kept(response_format, RESPONSE_FORMAT), "mlx-lm ignores it"),
     "chat_template_kwargs": Field("bounded", TEMPLATE_ARGUMENTS, "a template from outside would be run"),
     "reasoning_effort": Field("ignored", IGNORED, "templates refuse words they do not know; see chat_template_kwargs"),
     "verbosity": Field("ignored", IGNORED, "a hint, and no template takes it"),
@@ -156,7 +159,8 @@ def clean(kind: Kind, body: Mapping[str, Any], replica: ReplicaConfiguration) ->
     if NEEDED[kind] not in given:
         raise RequestRefused(f"cannot answer without '{NEEDED[kind]}'. Add it.", NEEDED[kind])
     checked = {name: _checked(kind, name, value) for name, value in given.items()}
-    passed = {name: value for name, value in checked.items() if value is not None and POLICY[kind][name].fate != "here"}
+    fates = {name: POLICY[kind][name].fate for name, value in checked.items() if value is not None}
+    passed = {name: checked[name] for name, fate in fates.items() if fate not in ("here", "form")}
     if given.get("tool_choice") == "none":
         passed.pop("tools", None)
     options: dict[str, Any] = checked.get("stream_options") or {}
@@ -165,16 +169,17 @@ def clean(kind: Kind, body: Mapping[str, Any], replica: ReplicaConfiguration) ->
         {**passed, "max_tokens": length},
         stream=checked.get("stream", False),
         usage=options.get("include_usage", False),
+        form={name: checked[name] for name, fate in fates.items() if fate == "form"},
     )
 
 
 def _checked(kind: Kind, name: str, value: Any) -> Any:
-    field = POLICY[kind].get(name)
-    if field is None:
+    row = POLICY[kind].get(name)
+    if row is None:
         shown = name if len(name) <= 80 else f"{name[:77]}..."
         raise RequestRefused(f"cannot use '{shown}': it is not a field this endpoint knows. Leave it out.", shown)
     try:
-        return field.rule.check(value)
+        return row.rule.check(value)
     except Needed as error:
         raise RequestRefused(f"cannot use '{name}': seen {_shown(value)}, needed {error}.", name) from error
 
