@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from serving.endpoint.telling import Chunk, Retelling, Told, may_continue
-from serving.errors import AnswerDiffers, UpstreamFailed, UpstreamUnreachable
+from serving.errors import AnswerDiffers, RequestRefused, UpstreamFailed, UpstreamUnreachable
 from serving.rank.asked import Asked
 
 Event = Chunk | str
@@ -74,6 +74,10 @@ async def answer(
             ending = _ending(told, terms, failed)
             if ending is None and fruitless >= terms.fruitless:
                 raise
+        except RequestRefused as refused:
+            if told.begun:
+                raise AnswerDiffers(f"cannot go on with this answer: {refused}", "cannot_continue") from refused
+            raise
         else:
             return
         if ending is not None:

@@ -30,6 +30,7 @@ class Exchange:
         self.begun = False
         """Whether a stream is under way: it is too late for a status then."""
         self._over = False
+        self._sending_since: float | None = None
 
     async def part(self, content: bytes) -> None:
         """Send a part of a stream, beginning it first if need be."""
@@ -60,7 +61,9 @@ class Exchange:
         """
         working, leaving = asyncio.create_task(work), asyncio.create_task(_left(self._receive))
         try:
-            await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            while not await self._any_is_done(working, leaving):
+                if self._is_stalled():
+                    raise ClientLeft
             # After a whole answer the server says that the client is gone, whether it is or not.
             if not working.done() and not self._over:
                 raise ClientLeft
@@ -71,12 +74,19 @@ class Exchange:
             # Its slot is free when this is over.
             await asyncio.wait({working, leaving})
 
+    async def _any_is_done(self, *tasks: asyncio.Task[None]) -> bool:
+        # Looked at from here, as a timeout for each part would cost as much as the part.
+        done, _ = await asyncio.wait(tasks, timeout=self._stalled_seconds, return_when=asyncio.FIRST_COMPLETED)
+        return bool(done)
+
+    def _is_stalled(self) -> bool:
+        since = self._sending_since
+        return since is not None and asyncio.get_running_loop().time() - since >= self._stalled_seconds / 2
+
     async def _send(self, message: Message) -> None:
-        try:
-            async with asyncio.timeout(self._stalled_seconds):
-                await self._give(message)
-        except TimeoutError as error:
-            raise ClientLeft from error
+        self._sending_since = asyncio.get_running_loop().time()
+        await self._give(message)
+        self._sending_since = None
 
 
 class Door:

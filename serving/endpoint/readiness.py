@@ -64,7 +64,10 @@ def idling(before: Idling | None, now: float, tick: Tick | None) -> Idling | Non
 
 
 class Readiness:
-    """One replica. `changed` returns when its state may be another one than at the call; too often does no harm."""
+    """One replica. `changed` returns when its state may be another one than at the call; too often does no harm.
+
+    It is awaited directly after a look at the state, so that nothing is missed in between.
+    """
 
     def __init__(
         self,
@@ -121,8 +124,10 @@ class Readiness:
         return f"{_unavailable(self._state())} It waited {waited:g} s without being worked on."
 
     async def _change(self, seconds: float | None) -> None:
+        # Not wait_for: its task would begin to wait a moment after the look at the state.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._changed(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._changed()
 
 
 async def watched(

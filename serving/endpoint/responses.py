@@ -18,6 +18,9 @@ RETRY_SECONDS: Final = 5
 
 _ADVICE: Final = {404: "See /v1/models for what is served here.", 405: "See OpenAI's API for how to call it."}
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""`json.dumps` would make an encoder for each chunk."""
+
 
 @dataclass(frozen=True)
 class Told:
@@ -93,4 +96,4 @@ ERRORS: Final[dict[Any, ExceptionHandler]] = {HTTPException: _http_error, Except
 
 def data(value: object) -> bytes:
     """One event of a stream."""
-    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n".encode()
+    return f"data: {_encode(value)}\n\n".encode()

@@ -167,7 +167,7 @@ class Retelling:
         return text[len(owed) :]
 
     def _require_all_retold(self) -> None:
-        # Something new while something old is outstanding: what the client has would not be a beginning of it.
+        # Something new while something old is still owed: what the client has would not be a beginning of it.
         if any(self._owed.values()):
             raise _differs("less than before")
 

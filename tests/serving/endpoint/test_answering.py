@@ -124,6 +124,11 @@ def test_a_refusal_is_final():
         Source([RequestRefused("no")]).told()
 
 
+def test_a_continuation_that_is_refused_is_no_fault_of_the_request():
+    with pytest.raises(AnswerDiffers, match="it has ended"):
+        Source([HE, FELL], [RequestRefused("it has ended")]).told()
+
+
 def test_an_answer_that_has_begun_is_kept_open_while_it_is_held():
     async def play() -> list[Event]:
         source, may_go_on = Source([HE, FELL], [HE, STOP]), asyncio.Event()

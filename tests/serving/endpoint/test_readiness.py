@@ -84,6 +84,17 @@ def test_a_replica_is_waited_for_until_it_is_ready():
     run(play, "absent")
 
 
+def test_a_change_right_after_the_look_is_not_missed():
+    async def play(conducted: Conducted) -> None:
+        waiting = asyncio.create_task(readiness(conducted).ready(None))
+        await asyncio.sleep(0)
+        conducted.become("ready")
+
+        assert await waiting == 1
+
+    run(play, "warming")
+
+
 def test_after_a_failure_another_generation_is_waited_for():
     async def play(conducted: Conducted) -> None:
         waiting = asyncio.create_task(readiness(conducted).ready(1))

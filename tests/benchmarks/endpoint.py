@@ -1,0 +1,225 @@
+"""What the endpoint costs: tokens per second and time to the first, through it and past it.
+
+    uv run --all-groups python -m tests.benchmarks.endpoint [--rounds 6] [--tokens 120] [--fast]
+
+One agent with one rank of the test weights on loopback. The same clients ask mlx-lm's server directly and through the
+endpoint, in turns, whose order changes from round to round; each pair gives one ratio. It ends with 1 when a bound is
+missed. The Macs' environment has neither httptools nor uvloop, so they are hidden from the agent here unless --fast.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from statistics import median
+from subprocess import Popen
+from time import perf_counter
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from serving.agent.status import LocalAgent, wait
+from serving.boot import boot_session
+from serving.configuration import AgentConfiguration, Member, ReplicaConfiguration
+from serving.declared import Golden
+from serving.links.report import CableReport
+from serving.weights import manifest
+from tests.weights import GOLDEN_ANSWER, GOLDEN_QUESTION, PATH
+
+LEAST_SPEED, MOST_MILLISECONDS = 0.97, 5.0
+CLIENTS = (1, 4, 8)
+AGENT_PORT, RANK_PORT = 17540, 17541
+TOKEN = "sesame"
+
+_HIDING = "import runpy, sys; sys.modules.update(httptools=None, uvloop=None)"
+_RUN = "runpy.run_module('serving.agent.daemon', run_name='__main__')"
+_numbers = count()
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What some clients saw at once."""
+
+    tokens_per_second: float
+    first_milliseconds: float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One round: past the endpoint and through it."""
+
+    direct: Measured
+    through: Measured
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="tests.benchmarks.endpoint")
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--tokens", type=int, default=120)
+    parser.add_argument("--fast", action="store_true", help="with httptools and uvloop")
+    given = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as directory, agent(Path(directory), given.fast):
+        results = {clients: asyncio.run(rounds(clients, given.rounds, given.tokens)) for clients in CLIENTS}
+    Console().print(table(results))
+    return 0 if all(map(is_within, results.values())) else 1
+
+
+async def rounds(clients: int, number: int, tokens: int) -> list[Pair]:
+    """Pairs of measurements; the first, which warms up, is left out."""
+    pairs: list[Pair] = []
+    for turn in range(number + 1):
+        order = (RANK_PORT, AGENT_PORT) if turn % 2 else (AGENT_PORT, RANK_PORT)
+        seen = {port: await measured(port, clients, tokens) for port in order}
+        pairs.append(Pair(seen[RANK_PORT], seen[AGENT_PORT]))
+    return pairs[1:]
+
+
+async def measured(port: int, clients: int, tokens: int) -> Measured:
+    """What so many clients at once see of a port, two answers each."""
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=120) as client:
+        began = perf_counter()
+        answers = await asyncio.gather(*(_answers(client, port, tokens) for _ in range(clients)))
+        seconds = perf_counter() - began
+    made, first = zip(*(each for answer in answers for each in answer), strict=True)
+    return Measured(sum(made) / seconds, median(first) * 1000)
+
+
+async def _answers(client: httpx.AsyncClient, port: int, tokens: int) -> list[tuple[int, float]]:
+    return [await _answer(client, port, tokens) for _ in range(2)]
+
+
+async def _answer(client: httpx.AsyncClient, port: int, tokens: int) -> tuple[int, float]:
+    """The tokens of one answer, and the seconds to its first piece."""
+    body = {
+        "model": "default_model" if port == RANK_PORT else "cider-1",
+        # A new beginning each time: what was read before is in mlx-lm's cache.
+        "prompt": f"{next(_numbers)} Macs turn into one endpoint and then there is",
+        "max_tokens": tokens,
+        "temperature": 1.0,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    first, made, began = 0.0, 0, perf_counter()
+    async with client.stream("POST", "/v1/completions", json=body) as response:
+        response.raise_for_status()
+        async for line in response.aiter_lines():
+            if not line.startswith("data: {"):
+                continue
+            first = first or perf_counter() - began
+            if '"usage"' in line:
+                made = json.loads(line.removeprefix("data: "))["usage"]["completion_tokens"]
+    return made, first
+
+
+def speed(pairs: Sequence[Pair]) -> float:
+    """Tokens per second through the endpoint, as a part of those past it."""
+    return median(pair.through.tokens_per_second / pair.direct.tokens_per_second for pair in pairs)
+
+
+def delay(pairs: Sequence[Pair]) -> float:
+    """Milliseconds that the first token comes later through the endpoint."""
+    return median(pair.through.first_milliseconds - pair.direct.first_milliseconds for pair in pairs)
+
+
+def is_within(pairs: Sequence[Pair]) -> bool:
+    """Whether the endpoint costs no more than it may."""
+    return speed(pairs) >= LEAST_SPEED and delay(pairs) <= MOST_MILLISECONDS
+
+
+def table(results: dict[int, list[Pair]]) -> Table:
+    """The results, as they are printed."""
+    heads = (
+        "clients",
+        "tokens/s direct",
+        "through",
+        "ratio (>= 0.97)",
+        "first ms direct",
+        "through",
+        "later (<= 5)",
+        "",
+    )
+    drawn = Table(*heads, box=None, pad_edge=False)
+    for clients, pairs in results.items():
+        direct, through = [pair.direct for pair in pairs], [pair.through for pair in pairs]
+        ratios = sorted(pair.through.tokens_per_second / pair.direct.tokens_per_second for pair in pairs)
+        drawn.add_row(
+            str(clients),
+            f"{median(each.tokens_per_second for each in direct):.0f}",
+            f"{median(each.tokens_per_second for each in through):.0f}",
+            f"{speed(pairs):.3f} ({ratios[0]:.2f} to {ratios[-1]:.2f})",
+            f"{median(each.first_milliseconds for each in direct):.1f}",
+            f"{median(each.first_milliseconds for each in through):.1f}",
+            f"{delay(pairs):+.1f}",
+            "within" if is_within(pairs) else "missed",
+        )
+    return drawn
+
+
+@contextmanager
+def agent(directory: Path, fast: bool) -> Iterator[None]:
+    """An agent whose replica is ready, with its one rank."""
+    release = directory / "release-1"
+    for path in (release, directory / "state", directory / "log"):
+        path.mkdir()
+    (directory / "token").write_text(TOKEN)
+    (directory / "links.json").write_text(CableReport(machine="mac-1", boot=boot_session(), peers={}).model_dump_json())
+    configuration = _configuration(directory)
+    (release / "agent.json").write_text(configuration.model_dump_json())
+    program = f"{'import runpy' if fast else _HIDING}; {_RUN}"
+    with (directory / "agent.log").open("wb") as log:
+        process = Popen([sys.executable, "-c", program, str(release / "agent.json")], stdout=log, stderr=log)
+        try:
+            wait(LocalAgent(configuration), "release-1", 120, say=print)
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(40)
+
+
+def _configuration(directory: Path) -> AgentConfiguration:
+    replica = ReplicaConfiguration(
+        name="a",
+        members=(Member(machine="mac-1", address="127.0.0.1"),),
+        rank=0,
+        transport=None,
+        sharding=None,
+        weights="cider-1",
+        weights_directory=str(PATH),
+        manifest=manifest(PATH),
+        golden=Golden(question=GOLDEN_QUESTION, answer=GOLDEN_ANSWER),
+        context_tokens=1024,
+        slots=max(CLIENTS),
+        queue=8,
+        wait_seconds=30,
+        restarts=2,
+        grace_seconds=30,
+        rank_port=RANK_PORT,
+    )
+    return AgentConfiguration(
+        cluster="benchmark",
+        machine="mac-1",
+        address="127.0.0.1",
+        port=AGENT_PORT,
+        token_file=str(directory / "token"),
+        token_fingerprint="f",
+        state_directory=str(directory / "state"),
+        log_directory=str(directory / "log"),
+        links_report=str(directory / "links.json"),
+        replica=replica,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
