@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Coroutine, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final, cast
 
-from serving.endpoint.exchange import ClientLeft, Exchange
+from serving.endpoint.exchange import Exchange
 from serving.endpoint.requests import parse
 from serving.endpoint.responses import Told
 from serving.errors import CidermillError, RequestRefused, UpstreamFailed, UpstreamUnreachable
@@ -68,10 +68,9 @@ async def alive(exchange: Exchange, seconds: float = ALIVE_SECONDS) -> AsyncGene
 
 
 async def _beat(exchange: Exchange, seconds: float) -> None:
-    with suppress(ClientLeft):
-        while True:
-            await asyncio.sleep(seconds)
-            await exchange.comment(_ALIVE)
+    while True:
+        await asyncio.sleep(seconds)
+        await exchange.comment(_ALIVE)
 
 
 @asynccontextmanager

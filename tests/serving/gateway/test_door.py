@@ -175,26 +175,19 @@ def test_the_relay_is_nobodys_without_the_clusters_token(gateway: Popen[bytes], 
 
 
 def test_what_was_let_in_is_answered_before_the_gateway_ends(
-    ports: tuple[int, int], both: tuple[Scripted, Scripted], gateway: Popen[bytes], tmp_path: Path
+    client: OpenAI, gateway: Popen[bytes], ports: tuple[int, int], a: Scripted, b: Scripted
 ):
     go_on = threading.Event()
-    a, b = (script.afresh() for script in both)
     a.always = b.always = Answer([go_on, *HELLO_WHOLE])
-    with socket.socket() as one, socket.socket() as two:
-        for each in (one, two):
-            each.bind(("127.0.0.1", 0))
-        others = one.getsockname()[1], two.getsockname()[1]
-    process = started(tmp_path, others, a, b)
-    client = OpenAI(base_url=f"http://127.0.0.1:{others[0]}/v1", api_key=KEY, max_retries=0, timeout=60)
     with ThreadPoolExecutor() as pool:
         asking = pool.submit(streamed, client)
         wait_until(lambda: len(a.asked) + len(b.asked) == 1)
-        process.terminate()
-        wait_until(lambda: _refuses(others[0]))
+        gateway.terminate()  # no test comes after this one
+        wait_until(lambda: _refuses(ports[0]))
         go_on.set()
 
         assert asking.result() == "Hello"
-    assert process.wait(60) == 0
+    assert gateway.wait(60) == 0
 
 
 def _refuses(port: int) -> bool:
