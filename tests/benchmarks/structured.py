@@ -2,9 +2,9 @@
 
     uv run --all-groups python -m tests.benchmarks.structured [--tokens 64] [--rounds 15]
 
-Every slot writes the same number of tokens in both: the grammars have no end, and nothing stops the free ones. Rounds
-alternate and each held one is compared with the free one before it, so that whatever else the machine does counts for
-both. It ends with 1 when the bound is missed.
+Every slot writes the same number of tokens in both: the grammars have no end, and nothing stops the free ones. The
+kinds take turns in going first, and each round of one is compared with the free one beside it, so that whatever else
+the machine does counts for all. It ends with 1 when the bound is missed.
 """
 
 from __future__ import annotations
@@ -49,8 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     taken: dict[str, list[Round]] = {kind: [] for kind in kinds}
     for turn in range(-1, given.rounds):  # the first fills caches
-        for kind, constraints in kinds.items():
-            one = _round(constraints(), given.tokens, watch=kind == "held, watched")
+        order = [*kinds][turn % len(kinds) :] + [*kinds][: turn % len(kinds)]
+        for kind in order:
+            one = _round(kinds[kind](), given.tokens, watch=kind == "held, watched")
             taken[kind] += [one] if turn >= 0 else []
     ratios = {kind: _ratio(taken["free"], taken[kind]) for kind in kinds}
     for kind, rounds in taken.items():
@@ -73,12 +74,16 @@ def _constraints() -> list[Constraint | None]:
 
 def _round(constraints: Sequence[Constraint | None], tokens: int, watch: bool) -> Round:
     network, _ = holding.weights()
-    sampler = make_sampler(0.0)
+    # One for each answer, as mlx-lm's server makes them.
+    samplers = [make_sampler(0.0) for _ in constraints]
     generator = BatchGenerator(network, completion_batch_size=holding.SLOTS, prefill_batch_size=holding.SLOTS)
     generator.insert(
         [holding.prompt("What is the weather in Paris?")] * len(constraints),
         max_tokens=[tokens] * len(constraints),
-        samplers=[each.watching(sampler) if each and watch else sampler for each in constraints],
+        samplers=[
+            each.watching(sampler) if each and watch else sampler
+            for each, sampler in zip(constraints, samplers, strict=True)
+        ],
         logits_processors=[[each] if each else [] for each in constraints],
     )
     while not generator.next()[1]:
