@@ -47,6 +47,7 @@ cluster = declare(
             "transport": "ring",
             "sharding": "tensor",
             "context_tokens": 4096,
+            "slots": 8,
             "ready_within_seconds": 120,
         },
         {
@@ -56,6 +57,7 @@ cluster = declare(
             "transport": "ring",
             "sharding": "pipeline",
             "context_tokens": 4096,
+            "slots": 8,
             "ready_within_seconds": 120,
         },
     ],

@@ -13,6 +13,13 @@ from tests.standin.state import State
 from tests.standin.unavailable import refuse_unfit_machine
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever needs the stand-in Macs stays with one worker: there is one lab."""
+    for item in items:
+        if item.get_closest_marker("lab") is not None or {"lab", "bare_lab"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("lab"))
+
+
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     """The stand-in Macs of the inventory; up before the first test that needs them, down again if they were down."""

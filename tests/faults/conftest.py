@@ -16,7 +16,7 @@ from tests.faults.trial import Manner, settle, tried
 from tests.standin.lab import Lab
 
 CLIENTS = 8
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 120.0
 
 
 @pytest.fixture(scope="session")

@@ -70,6 +70,14 @@ def _call(arguments: Any, **more: Any) -> dict[str, Any]:
     return {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": function, **more}]}
 
 
+def _form(schema: Any) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "form", "schema": schema}}
+
+
+def _call_of(name: str) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name}}
+
+
 def _nested(depth: int) -> Any:
     value: Any = 1
     for _ in range(depth):
@@ -101,8 +109,12 @@ KNOWN_TO_HARM = [
     asked("an unsupported part", 400, "text parts", {"role": "user", "content": [{"type": "input_audio"}]}),
     asked("a call whose arguments are no JSON", 400, "JSON object", _call("{")),
     chat("two answers", 400, "one answer", n=2),
-    chat("a form that would be ignored", 400, "response_format", response_format={"type": "json_object"}),
-    chat("a forced call that would be ignored", 400, "tool_choice", tools=[TOOL], tool_choice="required"),
+    chat("a form that nothing has", 400, "response_format", response_format=_form({"type": "what"})),
+    chat("a form that takes for ever", 400, "response_format", response_format=_form({"multipleOf": 99999989})),
+    chat("a form", 200, "choices", response_format=_form({"type": "object"})),
+    chat("a forced call of what is not there", 400, "tool_choice", tools=[TOOL], tool_choice=_call_of("nope")),
+    chat("a forced call of nothing", 400, "tools", tool_choice="required"),
+    chat("a forced call", 200, "choices", tools=[TOOL], tool_choice="required"),
     text("an echo", 400, "echo", echo=True),
     text("the best of two", 400, "best_of", best_of=2),
     chat("no stream options", 200, "[DONE]", stream=True, stream_options={}),

@@ -18,6 +18,9 @@ from tests.serving.endpoint.poison import CHAT, HELLO, KNOWN_TO_HARM, MEBIBYTE, 
 from tests.serving.endpoint.wire import Answer, connected, everything, sent
 from tests.weights import GOLDEN_ANSWER, GOLDEN_QUESTION, PATH
 
+# Ranks on loopback have ports of their own, and few of them.
+pytestmark = pytest.mark.xdist_group("loopback")
+
 DOOR = (ADDRESSES[0], AGENT_PORT)
 GOLDEN = {"messages": [{"role": "user", "content": GOLDEN_QUESTION}], "temperature": 0, "max_tokens": 12}
 
@@ -152,7 +155,7 @@ def test_only_what_is_published_can_be_done(method: str):
 
 
 @pytest.mark.parametrize(
-    "path", ["/health", "/v1/models/x", "//v1/chat/completions", "/v1/chat/completions/../../x", "/" + "x" * 10_000]
+    "path", ["/health", "/v1/modelsx", "//v1/chat/completions", "/v1/chat/completions/../../x", "/" + "x" * 10_000]
 )
 def test_nothing_of_mlx_lms_own_shines_through(path: str):
     assert sent(DOOR, of().replace(b"/v1/chat/completions", path.encode(), 1)).status == 404
