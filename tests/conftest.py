@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fnmatch import fnmatch
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.standin.lab import Lab, LabUnavailable, ensure_up
 from tests.standin.mac import Rack
@@ -12,12 +15,32 @@ from tests.standin.rack import full_mesh, mac_studio
 from tests.standin.state import State
 from tests.standin.unavailable import refuse_unfit_machine
 
+TOGETHER = {
+    "lab": ("tests/deploy/*", "tests/faults/*", "tests/standin/*", "tests/operations/*", "tests/serving/links/*"),
+    "loopback": ("tests/serving/agent/*", "tests/serving/rank/*", "*/test_poison.py", "*/test_door.py"),
+}
+"""What stays with one of the workers: there is one lab, and ranks on loopback have few ports."""
+
+
+class Together(LoadScopeScheduling):
+    """Gives a worker whole files, and all files of what has to stay together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return next((room for room, names in TOGETHER.items() if any(fnmatch(file, name) for name in names)), file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """In place of `--dist loadgroup`, which pytest-xdist 3.8 does not hand on to its workers with pytest 9."""
+    return Together(config, log)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever needs the stand-in Macs stays with one worker: there is one lab."""
+    """A test that needs the lab and is not with the others would disturb them."""
     for item in items:
-        if item.get_closest_marker("lab") is not None or {"lab", "bare_lab"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group("lab"))
+        needs = {"lab", "bare_lab"} & set(getattr(item, "fixturenames", ()))
+        if needs and not any(fnmatch(item.nodeid.partition("::")[0], name) for name in TOGETHER["lab"]):
+            raise pytest.UsageError(f"cannot run {item.nodeid}: it needs the lab. Add its file to TOGETHER.")
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,6 @@ from tests.serving.agents import Machine, Pair, pair
 from tests.serving.waiting import wait_until
 from tests.weights import GOLDEN_ANSWER, GOLDEN_QUESTION, PATH
 
-# Ranks on loopback have ports of their own, and few of them.
-pytestmark = pytest.mark.xdist_group("loopback")
-
 CHAT = "/v1/chat/completions"
 GOLDEN = {
     "model": "cider-1",

@@ -18,9 +18,6 @@ from tests.serving.agents import ADDRESSES, AGENT_PORT, TOKEN, Machine, Pair, pa
 from tests.serving.waiting import wait_until
 from tests.weights import GOLDEN_ANSWER, GOLDEN_QUESTION
 
-# Ranks on loopback have ports of their own, and few of them.
-pytestmark = pytest.mark.xdist_group("loopback")
-
 GOLDEN = {
     "model": "cider-1",
     "messages": [{"role": "user", "content": GOLDEN_QUESTION}],

@@ -18,9 +18,6 @@ from tests.serving.endpoint.poison import CHAT, HELLO, KNOWN_TO_HARM, MEBIBYTE, 
 from tests.serving.endpoint.wire import Answer, connected, everything, sent
 from tests.weights import GOLDEN_ANSWER, GOLDEN_QUESTION, PATH
 
-# Ranks on loopback have ports of their own, and few of them.
-pytestmark = pytest.mark.xdist_group("loopback")
-
 DOOR = (ADDRESSES[0], AGENT_PORT)
 GOLDEN = {"messages": [{"role": "user", "content": GOLDEN_QUESTION}], "temperature": 0, "max_tokens": 12}
 

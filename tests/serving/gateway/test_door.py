@@ -25,9 +25,6 @@ from tests.serving.gateway.endpoints import HE, HELLO_WHOLE, TOKEN, Answer, Line
 from tests.serving.speaking import chat, made_of, said
 from tests.serving.waiting import wait_until
 
-# Ranks on loopback have ports of their own, and few of them.
-pytestmark = pytest.mark.xdist_group("loopback")
-
 KEY = "sk-of-the-test"
 ASKED: dict[str, Any] = {"model": "cider-1", "messages": [{"role": "user", "content": "Hello"}]}
 BEGUN: list[Line] = said(HE, done=False)

@@ -9,9 +9,6 @@ import pytest
 
 from tests.serving import schemas
 
-# Ranks on loopback have ports of their own, and few of them.
-pytestmark = pytest.mark.xdist_group("loopback")
-
 ROOT = Path(__file__).parents[3]
 
 

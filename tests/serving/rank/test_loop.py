@@ -17,9 +17,6 @@ from tests.serving.rank.ranks import CHAT, TEXT, Replica, Told, serving
 from tests.serving.waiting import wait_until
 from tests.weights import PATH
 
-# Ranks on loopback have ports of their own, and few of them.
-pytestmark = pytest.mark.xdist_group("loopback")
-
 ALL_WAYS: dict[str, dict[str, Any]] = {
     "one": {"count": 1, "wired_limit": None},
     "tensor": {"count": 2},

@@ -12,7 +12,6 @@ from shutil import copytree
 from subprocess import run
 
 import httpx
-import pytest
 
 from serving.rank.status import Exit, RankSpec, RankStatus, read_status
 from serving.weights import NEEDED, manifest
@@ -20,9 +19,6 @@ from tests.serving.rank.ranks import CHAT, TEXT, NotWholeError, Rank, serving, s
 from tests.serving.replicas import replica
 from tests.serving.waiting import wait_until
 from tests.weights import PATH
-
-# Ranks on loopback have ports of their own, and few of them.
-pytestmark = pytest.mark.xdist_group("loopback")
 
 ALONE = {"transport": None, "sharding": None, "ring": (), "members": replica().members[:1]}
 
