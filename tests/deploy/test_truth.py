@@ -67,7 +67,8 @@ def test_a_mac_alone_serves_without_a_transport_and_one_in_no_replica_keeps_no_r
     assert run.code == 0, run.output
     assert answer["choices"][0]["message"]["content"].strip() == GOLDEN_ANSWER
     assert agent("mac-3", "/state").json()["rank"]["status"]["size"] == 1
-    assert agent("mac-4", "/state").json()["rank"] is None
+    before = agent("mac-4", "/state").json()["rank"]
+    assert before is None or not before["living"]
 
 
 def test_after_a_restart_of_a_mac_its_daemons_come_back_by_themselves(lab: Lab, client: OpenAI):

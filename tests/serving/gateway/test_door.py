@@ -154,7 +154,8 @@ def test_full_replicas_are_a_429(client: OpenAI, a: Scripted, b: Scripted):
 
     with pytest.raises(openai.RateLimitError):
         whole(client)
-    assert (len(a.asked), len(b.asked)) == (1, 1)
+    # One that was not seen ready yet, on a machine with other things to do, is not asked at all.
+    assert max(len(a.asked), len(b.asked)) == 1
 
 
 def test_more_requests_are_held_than_litellm_would_connect_by_itself(client: OpenAI, a: Scripted, b: Scripted):
