@@ -26,6 +26,7 @@ from serving.conductor.observation import (
     Join,
     Observation,
     Start,
+    Stop,
     limits,
 )
 from serving.conductor.peers import Keeper
@@ -186,9 +187,7 @@ class Conducting:
         if before is None or before.done():
             self._telling[action.rank] = asyncio.create_task(self._tell(action))
 
-    async def _tell(self, action: Action) -> None:
-        if isinstance(action, AskGolden):
-            return
+    async def _tell(self, action: Start | Join | Stop) -> None:
         keeper = self._keepers[action.rank]
         try:
             if isinstance(action, Start):

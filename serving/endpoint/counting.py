@@ -44,14 +44,14 @@ class Tokenizer:
         logging.getLogger("transformers").setLevel(logging.ERROR)  # it warns of texts longer than its own limit
         tokenizer: Any = transformers.AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
         config: dict[str, Any] = json.loads((directory / "config.json").read_text())
-        self._tokenizer: Any = _of_mlx_lm("tokenizer_utils").TokenizerWrapper(
-            tokenizer, chat_template=_own_template(tokenizer, config)
-        )
+        utils, defaults = _of_mlx_lm("tokenizer_utils"), _defaults(config)
+        template = _own_template(tokenizer, defaults)
+        self._tokenizer: Any = utils.TokenizerWrapper(tokenizer, chat_template=template)
         size = config.get("vocab_size") or config.get("text_config", {}).get("vocab_size")
         self.vocabulary = min(len(tokenizer), size or len(tokenizer))
         """Tokens that the weights can tell apart."""
-        infer, default = _of_mlx_lm("tokenizer_utils")._infer_tool_parser, _defaults(config).get("tool_parser_type")
-        self.writing = Writing.of(tokenizer, tool_parser(tokenizer, infer, default))
+        parser = tool_parser(tokenizer, utils._infer_tool_parser, defaults.get("tool_parser_type"))
+        self.writing = Writing.of(tokenizer, parser)
         """How they write calls, and what grammars are made of."""
 
     def tokens(self, kind: Kind, body: Mapping[str, Any]) -> list[int]:
@@ -152,10 +152,10 @@ def _parsed(call: dict[str, Any]) -> dict[str, Any]:
     return {**call, "function": {**function, "arguments": json.loads(function["arguments"])}}
 
 
-def _own_template(tokenizer: Any, config: Mapping[str, Any]) -> Any:
+def _own_template(tokenizer: Any, defaults: Mapping[str, Any]) -> Any:
     """The template that mlx-lm brings for weights without one of their own, or None."""
     told: Mapping[str, Any] = tokenizer.init_kwargs
-    kind = told.get("chat_template_type", _defaults(config).get("chat_template_type"))
+    kind = told.get("chat_template_type", defaults.get("chat_template_type"))
     if not kind or ("chat_template_type" not in told and tokenizer.chat_template is not None):
         return None
     return _of_mlx_lm(f"chat_templates.{kind}").apply_chat_template

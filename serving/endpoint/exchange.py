@@ -54,6 +54,10 @@ class Exchange:
         self._over = True
         await response(self._scope, self._receive, self._send)
 
+    async def give_up(self, event: bytes, response: Response) -> None:
+        """Send why there is no answer: the last part of a stream that has begun, or a response."""
+        await (self.end(event) if self.begun else self.whole(response))
+
     async def until_left(self, work: Coroutine[Any, Any, None]) -> None:
         """Do the work that answers. Raises ClientLeft when the client goes first; the work is then given up.
 

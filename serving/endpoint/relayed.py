@@ -21,6 +21,8 @@ from serving.errors import CidermillError, RequestRefused, UpstreamFailed, Upstr
 from serving.rank.asked import FIELD
 
 HEADER: Final = "x-cidermill-relay"
+KEY_HEADER: Final = "x-cidermill-key"
+"""Whose request it is, as the gateway says; turns are taken between these."""
 
 NOT_READY: Final = "replica_not_ready"
 """The code of an error: the request never came to mlx-lm."""

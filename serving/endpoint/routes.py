@@ -33,11 +33,8 @@ from serving.endpoint.responses import data, error, told
 from serving.endpoint.telling import Chunk
 from serving.endpoint.turn import Turn
 from serving.endpoint.upstream import Upstream
-from serving.endpoint.whole import Whole
+from serving.endpoint.whole import collected
 from serving.errors import CidermillError
-
-KEY_HEADER = "x-cidermill-key"
-"""Whose request it is, as the gateway says; turns are taken between these."""
 
 
 class Endpoint:
@@ -109,25 +106,20 @@ class Endpoint:
             tell = relayed.told(fault, tell) if relayed.asks(request.headers) else tell
             outcome = tell.outcome
             with suppress(ClientLeft):
-                await (exchange.end(data(tell.object)) if exchange.begun else exchange.whole(tell.response()))
+                await exchange.give_up(data(tell.object), tell.response())
         except BaseException:
             self._tally.requests["failed"] += 1
             raise
         self._tally.requests[outcome] += 1
 
     async def _answer(self, kind: Kind, request: Request, content: bytes, exchange: Exchange) -> None:
-        clock = asyncio.get_running_loop().time
-        came = clock()
+        came = asyncio.get_running_loop().time()
         wanted = await self.counting.request(kind, content)
         self._readiness.require_open()
         patience = Patience(self._replica.wait_seconds, self._readiness)
         async with AsyncExitStack() as slot:
-            key = request.headers.get(KEY_HEADER, "")
-            await patience.spend(slot.enter_async_context(self._admission.slot(key)))
-            began = clock()
-            slot.callback(lambda: self._pace.took(clock() - began))
-            turn = Turn(self._readiness, self._upstream, patience, self._tally)
-            slot.callback(lambda: self._tally.add(turn.told, turn.course))
+            await self._enter(slot, request, patience)
+            turn = self._turn(slot, patience)
             terms = Terms(wanted.body["max_tokens"], wanted.prompt_tokens)
             events = self._timed(came, turn.events(request.url.path, wanted.body, terms))
             await (self._stream(events, exchange, wanted.usage) if wanted.stream else self._collect(events, exchange))
@@ -143,14 +135,23 @@ class Endpoint:
         async with AsyncExitStack() as slot:
             await slot.enter_async_context(relayed.alive(exchange))
             async with relayed.unless(self._readiness.lost(generation, clock)):
-                key = request.headers.get(KEY_HEADER, "")
-                await patience.spend(slot.enter_async_context(self._admission.slot(key)))
-            began = clock()
-            slot.callback(lambda: self._pace.took(clock() - began))
-            turn = Turn(self._readiness, self._upstream, patience, self._tally)
-            slot.callback(lambda: self._tally.add(turn.told, turn.course))
+                await self._enter(slot, request, patience)
+            turn = self._turn(slot, patience)
             events = self._timed(came, turn.once(request.url.path, wanted.body, generation, emitted))
             await self._stream(events, exchange, usage=True)
+
+    async def _enter(self, slot: AsyncExitStack, request: Request, patience: Patience) -> None:
+        key = request.headers.get(relayed.KEY_HEADER, "")
+        await patience.spend(slot.enter_async_context(self._admission.slot(key)))
+
+    def _turn(self, slot: AsyncExitStack, patience: Patience) -> Turn:
+        """The turn of a request that has its slot; both are counted when the slot is free again."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        slot.callback(lambda: self._pace.took(clock() - began))
+        turn = Turn(self._readiness, self._upstream, patience, self._tally)
+        slot.callback(lambda: self._tally.add(turn.told, turn.course))
+        return turn
 
     async def _stream(self, events: AsyncGenerator[Event, None], exchange: Exchange, usage: bool) -> None:
         async with aclosing(events):
@@ -162,12 +163,8 @@ class Endpoint:
         await exchange.end(b"data: [DONE]\n\n")
 
     async def _collect(self, events: AsyncGenerator[Event, None], exchange: Exchange) -> None:
-        whole = Whole()
-        async with aclosing(events):
-            async for event in events:
-                if not isinstance(event, str):
-                    whole.add(event)
-        await exchange.whole(JSONResponse({**whole.answer(), "model": self._replica.weights}))
+        whole = await collected(events)
+        await exchange.whole(JSONResponse({**whole, "model": self._replica.weights}))
 
     async def _timed(self, came: float, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
         clock, last = asyncio.get_running_loop().time, None

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import httpx
 
 from serving.configuration import ReplicaConfiguration
 from serving.endpoint.answering import Event
-from serving.endpoint.whole import Whole
+from serving.endpoint.events import read_events
+from serving.endpoint.whole import collected
 from serving.errors import RequestRefused, UpstreamFailed, UpstreamUnreachable
 
 _TIMEOUT = httpx.Timeout(None, connect=10)
@@ -46,41 +48,17 @@ class Upstream:
             async with self._client.stream("POST", path, json=asked) as response:
                 if response.is_error:
                     raise _error(response.status_code, await response.aread())
-                async for line in response.aiter_lines():
-                    if line == "data: [DONE]":
-                        return
-                    event = _event(line)
-                    if event is not None:
+                async with aclosing(read_events(response, "mlx-lm")) as events:
+                    async for event in events:
                         yield event
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise UpstreamUnreachable(f"mlx-lm did not answer: {type(error).__name__} {error}") from error
         except httpx.HTTPError as error:
             raise UpstreamFailed(f"mlx-lm did not answer: {type(error).__name__} {error}") from error
-        raise UpstreamFailed("mlx-lm ended its answer before it was whole")
 
     async def complete(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to a request in one piece, asked once."""
-        whole = Whole()
-        events = self.events(path, body)
-        try:
-            async for event in events:
-                if not isinstance(event, str):
-                    whole.add(event)
-        finally:
-            await events.aclose()
-        return whole.answer()
-
-
-def _event(line: str) -> Event | None:
-    if line.startswith(":"):
-        return line
-    if not line.startswith("data: "):
-        return None
-    try:
-        return json.loads(line.removeprefix("data: "))
-    except json.JSONDecodeError as error:
-        # What it sent is part of somebody's answer, and no business of a log.
-        raise UpstreamFailed("mlx-lm sent something that is no JSON") from error
+        return await collected(self.events(path, body))
 
 
 def _error(status: int, content: bytes) -> RequestRefused | UpstreamFailed:

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
+from serving.endpoint.answering import Event
 from serving.errors import UpstreamFailed
+
+
+async def collected(events: AsyncGenerator[Event, None]) -> dict[str, Any]:
+    """The answer that events are of, in one piece."""
+    whole = Whole()
+    async with aclosing(events):
+        async for event in events:
+            if not isinstance(event, str):
+                whole.add(event)
+    return whole.answer()
 
 
 class Whole:

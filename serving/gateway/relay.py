@@ -24,18 +24,17 @@ from serving.agent.http import TokenGuard
 from serving.endpoint.answering import Course, Event, Terms, answer
 from serving.endpoint.body import read_body
 from serving.endpoint.exchange import ClientLeft, Door, Exchange
+from serving.endpoint.relayed import KEY_HEADER
 from serving.endpoint.requests import parse
 from serving.endpoint.responses import ERRORS, RETRY_SECONDS, data, told
 from serving.endpoint.telling import Told
-from serving.endpoint.whole import Whole
+from serving.endpoint.whole import collected
 from serving.errors import CidermillError, RequestRefused
 from serving.gateway.relay_replicas import Replicas
 from serving.gateway.relay_turn import Turn
 from serving.gateway.relay_upstream import Endpoints, Refused
 
 REPLICA_HEADER: Final = "x-cidermill-replica"
-_KEY_HEADER: Final = "x-cidermill-key"
-"""Whose request it is: endpoints take turns between these."""
 
 
 def application(replicas: Replicas, endpoints: Endpoints, token: str) -> Starlette:
@@ -78,26 +77,26 @@ class Relay:
                 await exchange.until_left(self._answer(request, content, exchange, naming))
             except Refused as refused:
                 refusal = refused.refusal
-                await (
-                    exchange.end(b"data: " + refusal.content + b"\n\n")
-                    if exchange.begun
-                    else exchange.whole(Response(refusal.content, refusal.status, refusal.headers))
-                )
+                response = Response(refusal.content, refusal.status, refusal.headers)
+                await exchange.give_up(b"data: " + refusal.content + b"\n\n", response)
             except CidermillError as fault:
                 tell = told(fault, naming.replica, RETRY_SECONDS)
-                await (exchange.end(data(tell.object)) if exchange.begun else exchange.whole(tell.response()))
+                await exchange.give_up(data(tell.object), tell.response())
 
     async def _answer(self, request: Request, content: bytes, exchange: Exchange, naming: _Naming) -> None:
         body = parse(content)
         serving = self._replicas.serving(body.get("model"))
         if not serving:
             raise RequestRefused("cannot find the model that is asked for. See /v1/models.", "model", status=404)
-        headers = {name: request.headers[name] for name in (_KEY_HEADER,) if name in request.headers}
+        headers = {name: request.headers[name] for name in (KEY_HEADER,) if name in request.headers}
         turn = Turn(self._replicas, serving, self._endpoints, request.url.path, body, headers)
         naming.turn = turn
         try:
             events = answer(Told(), turn.attempt, turn.ready, Terms(most_tokens=_most_tokens(body)), Course())
-            await (_stream(events, exchange, _wants_usage(body)) if body.get("stream") else _collect(events, exchange))
+            if body.get("stream"):
+                await _stream(events, exchange, _wants_usage(body))
+            else:
+                await exchange.whole(JSONResponse(await collected(events)))
         finally:
             turn.leave()
 
@@ -128,15 +127,6 @@ async def _stream(events: AsyncGenerator[Event, None], exchange: Exchange, usage
             if not isinstance(event, str) and (usage or event["choices"]):
                 await exchange.part(data(event))
     await exchange.end(b"data: [DONE]\n\n")
-
-
-async def _collect(events: AsyncGenerator[Event, None], exchange: Exchange) -> None:
-    whole = Whole()
-    async with aclosing(events):
-        async for event in events:
-            if not isinstance(event, str):
-                whole.add(event)
-    await exchange.whole(JSONResponse(whole.answer()))
 
 
 def _most_tokens(body: dict[str, Any]) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -15,6 +16,7 @@ import httpx
 
 from serving.endpoint import relayed
 from serving.endpoint.answering import Event
+from serving.endpoint.events import read_events
 from serving.errors import UpstreamFailed, UpstreamUnreachable
 
 SILENT_SECONDS: Final = 5.0
@@ -82,38 +84,27 @@ class Endpoints:
                     content = await response.aread()
                     passed = {name: response.headers[name] for name in _PASSED_ON if name in response.headers}
                     raise _fault(Refusal(response.status_code, content, passed), _error(content))
-                async for line in response.aiter_lines():
-                    if line == "data: [DONE]":
-                        return
-                    event = _event(line)
-                    if event is not None:
+                async with aclosing(read_events(response, url)) as events:
+                    async for event in events:
+                        _require_no_error(event)
                         yield event
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise UpstreamUnreachable(f"{url} does not answer: {type(error).__name__} {error}") from error
         except httpx.HTTPError as error:
             raise UpstreamFailed(f"{url} broke off: {type(error).__name__} {error}".strip()) from error
-        raise UpstreamFailed(f"{url} ended its answer before it was whole")
 
     async def close(self) -> None:
         """Close it."""
         await self._client.aclose()
 
 
-def _event(line: str) -> Event | None:
-    if line.startswith(":"):
-        return line
-    if not line.startswith("data: "):
-        return None
-    try:
-        event = json.loads(line.removeprefix("data: "))
-    except json.JSONDecodeError as error:
-        raise UpstreamFailed("the endpoint sent something that is no JSON") from error
-    if "error" in event:
-        fault = event["error"]
-        content = json.dumps(event, ensure_ascii=False).encode()
-        status = _STATUS.get(fault.get("type"), 503 if fault.get("code") == "unavailable" else 502)
-        raise _fault(Refusal(status, content, {"content-type": "application/json"}), fault)
-    return event
+def _require_no_error(event: Event) -> None:
+    if isinstance(event, str) or "error" not in event:
+        return
+    fault = event["error"]
+    content = json.dumps(event, ensure_ascii=False).encode()
+    status = _STATUS.get(fault.get("type"), 503 if fault.get("code") == "unavailable" else 502)
+    raise _fault(Refusal(status, content, {"content-type": "application/json"}), fault)
 
 
 def _fault(refusal: Refusal, error: Mapping[str, Any]) -> Exception:
