@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.serving.listening import listening
+
 
 @dataclass
 class Script:
@@ -101,13 +103,5 @@ def speaking(port: int = 0) -> Iterator[Script]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    script.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with listening(ThreadingHTTPServer(("127.0.0.1", port), Handler)) as script.port:
         yield script
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from functools import cache
 from typing import Any
@@ -20,10 +20,12 @@ from serving.endpoint.routes import Endpoint
 from serving.endpoint.upstream import Upstream
 from serving.rank.status import Tick
 from tests.serving.replicas import replica
+from tests.serving.speaking import Script
 from tests.weights import PATH
 
 CHAT = "/v1/chat/completions"
 HELLO = {"model": "cider-1", "messages": [{"role": "user", "content": "Hello"}]}
+STREAM = HELLO | {"stream": True}
 SOON = Times(idle=0.02, second_look=0.02, look=0.01)
 
 
@@ -135,3 +137,21 @@ class Client:
             self.headers = {name.decode().lower(): value.decode() for name, value in message["headers"]}
         else:
             self.content += message.get("body", b"")
+
+
+def served(script: Script, play: Callable[[Service], Coroutine[Any, Any, None]], **changes: Any) -> None:
+    """Play with an endpoint before what speaks as mlx-lm."""
+
+    async def run() -> None:
+        await play(Service(script.port, **changes))
+
+    asyncio.run(run())
+
+
+def answered(script: Script, body: Any, path: str = CHAT, **changes: Any) -> Client:
+    """The client that asked it, once its answer is over."""
+
+    async def ask() -> Client:
+        return await Service(script.port, **changes).ask(body, path).over()
+
+    return asyncio.run(ask())

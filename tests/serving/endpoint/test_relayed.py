@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,10 +14,9 @@ from serving.api import StateName
 from serving.endpoint import relayed
 from serving.endpoint.exchange import Exchange
 from serving.errors import RequestRefused, UpstreamUnreachable
-from tests.serving.endpoint.clients import HELLO, Client, Service
+from tests.serving.endpoint.clients import STREAM, Client, Service, served
 from tests.serving.speaking import USAGE, Script, chat, made_of, said, speaking
 
-STREAM = HELLO | {"stream": True}
 HE, LLO, STOP = made_of(chat(content="He"), 1), made_of(chat(content="llo"), 2), made_of(chat("stop"), 3)
 
 
@@ -26,13 +25,6 @@ def script() -> Iterator[Script]:
     with speaking() as script:
         script.say(HE, LLO, STOP, USAGE)
         yield script
-
-
-def served(script: Script, play: Callable[[Service], Coroutine[Any, Any, None]], **changes: Any) -> None:
-    async def run() -> None:
-        await play(Service(script.port, **changes))
-
-    asyncio.run(run())
 
 
 def ask(service: Service, body: Any = STREAM) -> Client:

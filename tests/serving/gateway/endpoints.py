@@ -20,6 +20,7 @@ from serving.gateway.relay import application
 from serving.gateway.relay_replicas import Known, Replicas, Times
 from serving.gateway.relay_upstream import Endpoints
 from tests.serving.endpoint.clients import CHAT, HELLO, Client
+from tests.serving.listening import listening
 from tests.serving.speaking import USAGE, chat, made_of, said
 
 TOKEN = "sesame"
@@ -100,82 +101,87 @@ def served(name: str, port: int, **changes: Any) -> ServedReplica:
 def endpoint(name: str, port: int = 0, ready: bool = True) -> Iterator[Scripted]:
     """An endpoint, listening on a port of its own unless one is given."""
     script = Scripted(name, ready=ready)
+    with listening(_Server(port, script)) as script.port:
+        try:
+            yield script
+        finally:
+            script.over.set()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if script.frozen:
-                script.over.wait(20)
-            assert self.headers["Authorization"] == f"Bearer {TOKEN}"
-            script.looks += 1
-            self.send_response(200 if script.ready else 503)
-            self.end_headers()
-            self.wfile.write(b"ready\n" if script.ready else b"replica is forming")
 
-        def do_POST(self) -> None:
-            if script.frozen:
-                script.over.wait(20)
-            script.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            script.headers.append({name.lower(): value for name, value in self.headers.items()})
-            answer = script.earlier.pop(0) if script.earlier else script.always or Answer([*HELLO_WHOLE])
-            self.send_response(answer.status)
-            for name, value in answer.headers.items():
-                self.send_header(name.replace("_", "-"), value)
-            self.end_headers()
-            if answer.error is not None:
-                self.wfile.write(json.dumps({"error": answer.error}).encode())
-            try:
-                for line in answer.lines:
-                    self._say(line)
-            except (BrokenPipeError, ConnectionResetError):
-                script.client_left.set()
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
 
-        def _say(self, line: Line) -> None:
-            if isinstance(line, threading.Event):
-                while not line.wait(0.02):
-                    self.wfile.write(b": alive\n\n")
-            elif isinstance(line, Frozen):
-                script.frozen = True
-                script.over.wait(20)
-            elif isinstance(line, Reset):
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                self.connection.close()
-                raise BrokenPipeError
-            else:
-                self.wfile.write(f"{line}\n\n".encode())
+    def do_GET(self) -> None:
+        if self.server.script.frozen:
+            self.server.script.over.wait(20)
+        assert self.headers["Authorization"] == f"Bearer {TOKEN}"
+        self.server.script.looks += 1
+        self.send_response(200 if self.server.script.ready else 503)
+        self.end_headers()
+        self.wfile.write(b"ready\n" if self.server.script.ready else b"replica is forming")
 
-        def handle(self) -> None:
-            try:
-                super().handle()
-            except OSError:
-                script.client_left.set()
+    def do_POST(self) -> None:
+        if self.server.script.frozen:
+            self.server.script.over.wait(20)
+        self.server.script.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.server.script.headers.append({name.lower(): value for name, value in self.headers.items()})
+        answer = (
+            self.server.script.earlier.pop(0)
+            if self.server.script.earlier
+            else self.server.script.always or Answer([*HELLO_WHOLE])
+        )
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        if answer.error is not None:
+            self.wfile.write(json.dumps({"error": answer.error}).encode())
+        try:
+            for line in answer.lines:
+                self._say(line)
+        except (BrokenPipeError, ConnectionResetError):
+            self.server.script.client_left.set()
 
-        def finish(self) -> None:
-            try:
-                super().finish()
-            except (OSError, ValueError):
-                script.client_left.set()
+    def _say(self, line: Line) -> None:
+        if isinstance(line, threading.Event):
+            while not line.wait(0.02):
+                self.wfile.write(b": alive\n\n")
+        elif isinstance(line, Frozen):
+            self.server.script.frozen = True
+            self.server.script.over.wait(20)
+        elif isinstance(line, Reset):
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+            raise BrokenPipeError
+        else:
+            self.wfile.write(f"{line}\n\n".encode())
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-            """Say nothing."""
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except OSError:
+            self.server.script.client_left.set()
 
-    class Server(ThreadingHTTPServer):
-        request_queue_size = 64
+    def finish(self) -> None:
+        try:
+            super().finish()
+        except (OSError, ValueError):
+            self.server.script.client_left.set()
 
-        def shutdown_request(self, request: Any) -> None:
-            if request.fileno() >= 0:
-                super().shutdown_request(request)
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        """Say nothing."""
 
-    server = Server(("127.0.0.1", port), Handler)
-    script.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield script
-    finally:
-        script.over.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 64
+
+    def __init__(self, port: int, script: Scripted) -> None:
+        self.script = script
+        super().__init__(("127.0.0.1", port), _Handler)
+
+    def shutdown_request(self, request: Any) -> None:
+        if request.fileno() >= 0:
+            super().shutdown_request(request)
 
 
 class Relaying:
