@@ -44,7 +44,7 @@ def managed_target(version: str, macos: str) -> Target:
 def platform_for(interpreter: InterpreterValues) -> str:
     """uv's name of an interpreter's platform. Raises UnknownPlatform."""
     platform, (library, version) = interpreter["platform"], interpreter["libc"] or ("", "")
-    if re.fullmatch(r"macosx-\d+(\.\d+)?-arm64", platform):
+    if platform == "darwin-arm64":
         return APPLE
     linux = re.fullmatch(r"linux-(x86_64|aarch64)", platform)
     glibc = re.fullmatch(r"2\.(\d+)", version) if library == "glibc" else None

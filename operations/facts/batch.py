@@ -74,7 +74,9 @@ def _parts(output: Iterable[str]) -> dict[int, list[str] | None]:
     begun = Counter[int]()
     place, lines = -1, list[str]()
     for line in lines_of(output):
-        if begins := _BEGINS.fullmatch(line):
+        if not line.startswith(_MARK):
+            lines.append(line)
+        elif begins := _BEGINS.fullmatch(line):
             place, lines = int(begins[1]), []
             begun[place] += 1
         elif ends := _ENDS.fullmatch(line):

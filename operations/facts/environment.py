@@ -7,19 +7,17 @@ receipt, written before it got its final name, so one without a receipt was neve
 from __future__ import annotations
 
 import json
-import shlex
 from typing import Any, TypedDict
 
 from pyinfra.api.facts import FactBase
 
-from operations.facts.reading import answers, asking, bounded, cannot_tell, understood
+from operations.facts.reading import answers, asking, bounded, cannot_tell, in_perl, understood
 
 RECEIPT = ".receipt.json"
-# Without the modules json and platform, which take longer to load than Python takes to start. A C library that does not
-# tell its name, as on macOS, is asked for by the long way, or has none.
+# Without the modules json, platform and sysconfig, which take longer to load than Python takes to start. A C library
+# that does not tell its name, as on macOS, is asked for by the long way, or has none.
 _ASK = """
-import os, sys, sysconfig
-platform = sysconfig.get_platform().replace("universal2", os.uname().machine)
+import os, sys
 try:
     libc = os.confstr("CS_GNU_LIBC_VERSION").split()
 except (AttributeError, ValueError, OSError):
@@ -27,14 +25,28 @@ except (AttributeError, ValueError, OSError):
     if sys.platform != "darwin":
         from platform import libc_ver
         libc = libc_ver()
+platform = "%s-%s" % (sys.platform, os.uname().machine)
 print('{"version": "%s", "platform": "%s", "libc": ["%s", "%s"]}' % (sys.version.split()[0], platform, *libc))
+"""
+_EACH = r"""
+my ($root, $receipt) = @ARGV;
+if (!opendir my $listing, $root) {
+    die "$root: $!\n" if $! != 2;
+} else {
+    for my $directory (map { "$root/$_" } sort grep { !/^\./ } readdir $listing) {
+        next if !-d $directory;
+        print "directory $directory\n";
+        open my $text, "<", "$directory/$receipt" or next;
+        print <$text>, "\n";
+    }
+}
 """
 
 
 class InterpreterValues(TypedDict):
     """An interpreter in its own words; `libc` is name and version, two empty strings on macOS.
 
-    Of a universal build, `platform` names the architecture it runs as.
+    `platform` is such as "darwin-arm64": the architecture that it runs as, also of a universal build.
     """
 
     version: str
@@ -72,11 +84,7 @@ class Releases(FactBase[dict[str, dict[str, Any] | None] | None]):
     def command(self, root: str) -> str:
         """One command for all directories and receipts."""
         self.root = root
-        each = (
-            f'for directory in {shlex.quote(root)}/*/; do if [ -d "$directory" ]; then '
-            f'echo "directory $directory"; cat "$directory{RECEIPT}" 2>/dev/null; echo; fi; done; true'
-        )
-        return asking(laid=each)
+        return asking(laid=in_perl(_EACH, root, RECEIPT))
 
     def process(self, output: list[str]) -> dict[str, dict[str, Any] | None]:
         """Raises FactProcessError for a receipt that is not one line of JSON."""

@@ -1,19 +1,18 @@
 """Files, directories and links at given paths, many in one read.
 
-Asked by one perl (`/usr/bin/perl` with Digest::SHA, which macOS 26 carries for its own shasum), because a stat and a
-shasum for each path cost more than all other questions of a deploy together.
+Asked in perl (with Digest::SHA, which macOS 26 carries for its own shasum), because a stat and a shasum for each path
+cost more than all other questions of a deploy together.
 """
 
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Sequence
 from typing import Literal, TypedDict
 
 from pyinfra.api.facts import FactBase
 
-from operations.facts.reading import answers, asking, cannot_tell, understood
+from operations.facts.reading import answers, asking, cannot_tell, in_perl, understood
 
 _SMALL_BYTES = 1 << 20
 _MODE = re.compile(r"[0-7]{1,5}")
@@ -38,7 +37,6 @@ for my $path (@ARGV) {{
     printf "path %s\n%s %s %s %o\n", $path, $kind, $owner, $group, $status[2] & 07777;
     printf "target %s\n", readlink $path if $kind eq "link";
     next if $kind ne "file" || $status[7] > {_SMALL_BYTES};
-    require Digest::SHA;
     printf "%s  -\n", Digest::SHA->new(256)->addfile($path, "b")->hexdigest;
 }}
 """
@@ -63,7 +61,7 @@ class Tree(FactBase[dict[str, Entry] | None]):
 
     def command(self, paths: Sequence[str]) -> str:
         """One command for all paths."""
-        return asking(tree=shlex.join(("/usr/bin/perl", "-e", _EACH, "--", *paths)))
+        return asking(tree=in_perl(_EACH, *paths))
 
     def process(self, output: list[str]) -> dict[str, Entry]:
         """Raises FactProcessError for an answer in another form."""

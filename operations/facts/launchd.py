@@ -8,16 +8,30 @@ Checked against output of macOS 26.5.
 from __future__ import annotations
 
 import re
-import shlex
 from typing import TypedDict
 
 from pyinfra.api.facts import FactBase
 
-from operations.facts.reading import Answer, answers, asking, cannot_tell, number, understood
+from operations.facts.reading import AS_WHOM, Answer, answers, asking, bounded, cannot_tell, in_perl, number, understood
 
 DIRECTORY = "/Library/LaunchDaemons"
-# One perl, because shasum starts one for each file; a pattern that matches nothing stays as it is.
-_DIGESTS = r"""for (grep { -e } @ARGV) { printf "%s  %s\n", Digest::SHA->new(256)->addfile($_, "b")->hexdigest, $_ }"""
+_SECONDS = 15
+# Both: @ARGV is the prefix of the labels.
+_DIGESTS = rf"""
+opendir my $listing, "{DIRECTORY}" or die "{DIRECTORY}: $!\n";
+for (sort grep {{ index($_, $ARGV[0]) == 0 && /\.plist\z/ }} readdir $listing) {{
+    printf "%s  %s\n", Digest::SHA->new(256)->addfile("{DIRECTORY}/$_", "b")->hexdigest, "{DIRECTORY}/$_";
+}}
+"""
+_JOBS = r"""
+$| = 1;
+my @listing = map { (split)[2] // "" } `/bin/launchctl list`;
+exit($? & 127 ? 128 + ($? & 127) : $? >> 8) if $?;
+for (grep { index($_, $ARGV[0]) == 0 } @listing) {
+    print "job $_\n";
+    system "/bin/launchctl", "print", "system/$_";
+}
+"""
 _OWN_LINE = re.compile(r"\t([a-z][a-z ]*) = (.*)")
 _DIGEST = re.compile(r"([0-9a-f]{64})\s+\*?(/.+)\.plist")
 _DISABLED = re.compile(r'\s*"([^"]+)" => (?:disabled|true)$')
@@ -43,15 +57,11 @@ class LaunchDaemons(FactBase[dict[str, Daemon] | None]):
     def command(self, prefix: str) -> str:
         """One command for files, jobs and overrides."""
         self.prefix = prefix
-        labels = f"awk -v prefix={shlex.quote(prefix)} 'index($3, prefix) == 1 {{ print $3 }}'"
-        each = 'for label in $labels; do echo "job $label"; launchctl print "system/$label" || true; done'
-        jobs = f'listing=$(launchctl list) || exit; labels=$(printf "%s\\n" "$listing" | {labels}) || exit; {each}'
-        plists = f"{DIRECTORY}/{shlex.quote(prefix)}*.plist"
         return asking(
-            user="id -u",
-            plists=f"/usr/bin/perl -MDigest::SHA -e {shlex.quote(_DIGESTS)} -- {plists}",
-            jobs=jobs,
-            disabled="launchctl print-disabled system",
+            user=AS_WHOM,
+            plists=in_perl(_DIGESTS, prefix),
+            jobs=in_perl(_JOBS, prefix),
+            disabled=bounded(_SECONDS, "/bin/launchctl", "print-disabled", "system"),
         )
 
     def process(self, output: list[str]) -> dict[str, Daemon]:

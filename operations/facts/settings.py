@@ -2,8 +2,9 @@
 
 Relies on the words of Apple's tools, checked against macOS 26.3: `pmset -g custom` prints a block for each source of
 power, with names that may hold blanks and values that may be followed by words in parentheses, and leaves out what this
-Mac does not support; `systemsetup` ends with 0 also when it refuses, so only its sentence counts; `defaults read` ends
-with 1 and "does not exist" for a key that was never written; `launchctl print` ends with 113 for a job not loaded.
+Mac does not support; `systemsetup` ends with 0 also when it refuses, so only its sentence counts; `defaults read`
+prints the keys of a domain four blanks from the left, and ends with 1 and "does not exist" for a domain never written;
+`launchctl print` ends with 113 for a job not loaded.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import NoReturn, TypedDict
 from pyinfra.api.facts import FactBase
 
 from operations.facts.launchd import disabled_labels
-from operations.facts.reading import Answer, answers, asking, bounded, cannot_tell, number, understood
+from operations.facts.reading import AS_WHOM, Answer, answers, asking, bounded, cannot_tell, number, understood
 
 UPDATE_KEYS: dict[str, str] = {
     "AutomaticCheckEnabled": "/Library/Preferences/com.apple.SoftwareUpdate",
@@ -27,11 +28,17 @@ UPDATE_KEYS: dict[str, str] = {
 }
 """For each key of automatic updates the domain of preferences it is in."""
 
+_DOMAINS = {
+    "updates": "/Library/Preferences/com.apple.SoftwareUpdate",
+    "store": "/Library/Preferences/com.apple.commerce",
+}
+
 SSH_LABEL = "com.openssh.sshd"
 
 _NOT_LOADED = 113
 _SECONDS = 15
 _ROW = re.compile(r"\s+(\S.*?)\s+(\d{1,9})(?:\s+\(.*\))?\s*$")
+_OWN_KEY = re.compile(r" {4}(\w+) = +(.*)")
 # The one setting whose value is no number; on Macs without a battery it is not shown.
 _PATH_ROW = re.compile(r"\s+hibernatefile\s+/")
 _BOOLEANS = {"1": True, "yes": True, "true": True, "0": False, "no": False, "false": False}
@@ -53,9 +60,9 @@ class Settings(FactBase[SettingsValues | None]):
 
     def command(self) -> str:
         """One command for all of it."""
-        keys = {key: bounded(_SECONDS, "/usr/bin/defaults", "read", domain, key) for key, domain in UPDATE_KEYS.items()}
+        domains = {name: bounded(_SECONDS, "/usr/bin/defaults", "read", domain) for name, domain in _DOMAINS.items()}
         return asking(
-            user=bounded(_SECONDS, "/usr/bin/id", "-u"),
+            user=AS_WHOM,
             custom=bounded(_SECONDS, "/usr/bin/pmset", "-g", "custom"),
             live=bounded(_SECONDS, "/usr/bin/pmset", "-g"),
             freeze=bounded(_SECONDS, "/usr/sbin/systemsetup", "-getrestartfreeze"),
@@ -64,7 +71,7 @@ class Settings(FactBase[SettingsValues | None]):
             ssh=bounded(_SECONDS, "/bin/launchctl", "print", f"system/{SSH_LABEL}"),
             file_vault=bounded(_SECONDS, "/usr/bin/fdesetup", "status"),
             firewall=bounded(_SECONDS, "/usr/libexec/ApplicationFirewall/socketfilterfw", "--getglobalstate"),
-            **keys,
+            **domains,
         )
 
     def process(self, output: list[str]) -> SettingsValues:
@@ -121,16 +128,31 @@ def _restart_after_freeze(answer: Answer) -> bool | None:
 
 def _updates(found: Mapping[str, Answer]) -> dict[str, bool | None]:
     schedule = _is_on(found["schedule"], r"Automatic check.* (on|off)$", "whether it looks for updates by itself")
-    return {"schedule": schedule, **{key: _preference(key, found[key]) for key in UPDATE_KEYS}}
+    domains = {domain: _domain(domain, found[name]) for name, domain in _DOMAINS.items()}
+    keys = {
+        key: _preference(f"{key} is set in {domain}", domains[domain].get(key)) for key, domain in UPDATE_KEYS.items()
+    }
+    return {"schedule": schedule, **keys}
 
 
-def _preference(key: str, answer: Answer) -> bool | None:
+def _domain(domain: str, answer: Answer) -> dict[str, str]:
+    """A domain's own keys with what their lines say; what they contain is further to the right."""
     if answer.code == 1 and "does not exist" in answer.text:
-        return None
-    what = f"how {key} is set in {UPDATE_KEYS[key]}"
-    value = _BOOLEANS.get(understood(answer, what).text.lower())
-    if value is None:
+        return {}
+    what = f"what is set in {domain}"
+    lines = understood(answer, what).text.splitlines()
+    if lines[:1] != ["{"] or lines[-1] != "}":
         _unclear(what, answer.text)
+    own = [row for line in lines if (row := _OWN_KEY.fullmatch(line))]
+    if len({row[1] for row in own}) != len(own):
+        _unclear(what, answer.text)
+    return {row[1]: row[2] for row in own}
+
+
+def _preference(what: str, text: str | None) -> bool | None:
+    value = None if text is None else _BOOLEANS.get(text.removesuffix(";").lower())
+    if text is not None and value is None:
+        _unclear(f"how {what}", text)
     return value
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from pyinfra.api.facts import FactBase
 
-from operations.facts.reading import answers, asking, cannot_tell, understood
+from operations.facts.reading import answers, asking, cannot_tell, in_perl, understood
 
-_EACH = """
-for path in "$@"; do
-  if [ -f "$path" ]; then printf 'path %s\\n' "$path"; sed 's/^/ /' "$path"; echo; fi
-done
+_EACH = r"""
+for my $path (grep { -f } @ARGV) {
+    open my $text, "<", $path or die "$path: $!\n";
+    print "path $path\n", map({ s/\n?\z/\n/; " $_" } <$text>), "\n";
+}
 """
 
 
@@ -25,7 +25,7 @@ class Texts(FactBase[dict[str, str | None] | None]):
     def command(self, paths: Sequence[str]) -> str:
         """One command for all files."""
         self.paths = list(paths)
-        return asking(texts=shlex.join(("/bin/sh", "-c", _EACH, "texts", *paths)))
+        return asking(texts=in_perl(_EACH, *paths))
 
     def process(self, output: list[str]) -> dict[str, str | None]:
         """Raises FactProcessError when the files could not be read."""

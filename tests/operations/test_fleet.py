@@ -20,7 +20,7 @@ STUDIO = {
         devices=capture("ibv_devices-three.txt"),
         ports=capture("ibv_devinfo-one-active.txt"),
     ),
-    "python": printed(python='{"version": "3.12.4", "platform": "macosx-11.0-arm64", "libc": ["", ""]}'),
+    "python": printed(python='{"version": "3.12.4", "platform": "darwin-arm64", "libc": ["", ""]}'),
 }
 AT = {
     "interpreter": "/usr/local/bin/python3",

@@ -33,7 +33,8 @@ def read(power, *, freeze="Off", schedule="on", updates=None, ssh=True, firewall
     """What the fact of the settings prints."""
     rows = "".join(f" {name:<20} {value}\n" for name, value in power.items())
     job = "system/com.openssh.sshd = {\n}\n" if ssh else ("Bad request.\n", 113)
-    missing = ("The domain/default pair of (DOMAIN, KEY) does not exist\n", 1)
+    written = "".join(f"    {key} = {int(updates)};\n" for key in UPDATE_KEYS) if updates is not None else ""
+    domain = f"{{\n{written}}}\n" if written else ("Domain DOMAIN does not exist\n", 1)
     return printed(
         user="0",
         custom=f"AC Power:\n{rows}",
@@ -44,7 +45,8 @@ def read(power, *, freeze="Off", schedule="on", updates=None, ssh=True, firewall
         ssh=job,
         file_vault="FileVault is Off.\n",
         firewall=f"Firewall is told by its state. (State = {firewall})\n",
-        **{key: missing if updates is None else f"{int(updates)}\n" for key in UPDATE_KEYS},
+        updates=domain,
+        store=domain,
     )
 
 

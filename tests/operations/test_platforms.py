@@ -10,8 +10,7 @@ def interpreter(platform, library="", version="", python="3.11.7"):
 @pytest.mark.parametrize(
     ("seen", "expected"),
     [
-        (interpreter("macosx-11.0-arm64"), APPLE),
-        (interpreter("macosx-14-arm64"), APPLE),
+        (interpreter("darwin-arm64"), APPLE),
         (interpreter("linux-x86_64", "glibc", "2.36"), "x86_64-manylinux_2_36"),
         (interpreter("linux-aarch64", "glibc", "2.39"), "aarch64-manylinux_2_39"),
         (interpreter("linux-x86_64", "glibc", "2.30"), "x86_64-manylinux_2_28"),
@@ -25,7 +24,7 @@ def test_an_interpreter_has_a_platform_in_the_words_of_uv(seen, expected):
 @pytest.mark.parametrize(
     "seen",
     [
-        interpreter("macosx-10.9-x86_64"),
+        interpreter("darwin-x86_64"),
         interpreter("linux-x86_64"),
         interpreter("linux-x86_64", "musl", "1.2"),
         interpreter("linux-x86_64", "glibc", "2.17"),
@@ -39,7 +38,7 @@ def test_an_unknown_platform_is_refused(seen):
 
 
 def test_wheels_for_a_mac_depend_on_its_macos_and_not_on_the_point_release():
-    assert target_for(interpreter("macosx-11.0-arm64"), "26.3.1") == Target(APPLE, "3.11", "26.0")
+    assert target_for(interpreter("darwin-arm64"), "26.3.1") == Target(APPLE, "3.11", "26.0")
     assert managed_target("3.12.4", "26.4") == Target(APPLE, "3.12", "26.0")
 
 

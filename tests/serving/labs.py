@@ -71,7 +71,7 @@ def one_well(name: str) -> Seen:
         settings=SETTINGS,
         packet_filter=PacketFilter(enabled=True, rules=RULES),
         resources=RESOURCES,
-        interpreter=Interpreter(version="3.12.4", platform="macosx-11.0-arm64"),
+        interpreter=Interpreter(version="3.12.4", platform="darwin-arm64"),
     )
 
 

@@ -54,7 +54,7 @@ for word; do case $word in [A-Za-z_]*=*) ;; *) command=$word; break ;; esac; don
 case $command in */*) ;; *) command -v "$command" >/dev/null || refuse "$command: command not found" ;; esac
 
 # Built from the inside out: the command with its VAR=value, as the user, in sudo's environment, through su to root.
-set -- /usr/bin/env "$@"
+case $1 in *=*) set -- /usr/bin/env "$@" ;; esac
 [ "$uid:$gid" = 0:0 ] || set -- /usr/bin/setpriv --reuid "$uid" --regid "$gid" --init-groups "$@"
 caller_name=${caller#*(} caller_name=${caller_name%%)*}
 from_uid=${caller#uid=} from_gid=${caller#* gid=}

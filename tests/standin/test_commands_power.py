@@ -178,6 +178,11 @@ def test_defaults_are_written_read_and_deleted_by_path(desk: Desk, tmp_path: Pat
     assert desk.run(DEFAULTS, "read", domain, "AutomaticCheckEnabled") == Reply(stdout="0\n")
     assert desk.run(DEFAULTS, "read", domain, "Networks") == Reply(stdout='(\n    "10.0.0.0/8"\n)\n')
     assert desk.run(DEFAULTS, "read", domain, "Days") == Reply(stdout="7\n")
+    networks = '    Networks =     (\n        "10.0.0.0/8"\n    );\n'
+    assert desk.run(DEFAULTS, "read", domain) == Reply(
+        stdout=f"{{\n    AutomaticCheckEnabled = 0;\n    Days = 7;\n{networks}}}\n"
+    )
+    assert f"\nDomain {domain}2 does not exist\n" in desk.run(DEFAULTS, "read", f"{domain}2").stderr
     assert desk.sudo(DEFAULTS, "delete", domain, "Days") == Reply()
     assert desk.run(DEFAULTS, "read", domain, "Days").code == 1
 
@@ -202,7 +207,7 @@ def test_defaults_of_the_whole_mac_need_root(desk: Desk, tmp_path: Path) -> None
         (FDESETUP, "enable"),
         (NVRAM, "-c"),
         (SOFTWAREUPDATE, "-i", "-a"),
-        (DEFAULTS, "read", "com.apple.dock"),
+        (DEFAULTS, "write", "com.apple.dock"),
         (DEFAULTS, "write", "/tmp/x", "Key", "-dict", "a"),
         (DEFAULTS, "write", "/tmp/x", "Key", "-bool", "maybe"),
     ],

@@ -25,8 +25,7 @@ from tests.operations.answers import capture
 Sections = dict[str, str | tuple[str, int]]
 
 NEVER_WRITTEN = (
-    "2026-09-23 10:10:38.619 defaults[1053:11513] \n"
-    "The domain/default pair of (/Library/Preferences/com.apple.SoftwareUpdate, AutomaticDownload) does not exist\n",
+    "2026-09-23 10:10:38.619 defaults[1053:11513] \nDomain /Library/Preferences/com.apple.commerce does not exist\n",
     1,
 )
 SHA = "ab" * 32
@@ -47,12 +46,8 @@ SETTINGS: Sections = {
     "ssh": capture("launchctl-print-running.txt").replace("dev.example.agent", "com.openssh.sshd"),
     "file_vault": "FileVault is Off.\n",
     "firewall": "Firewall is disabled. (State = 0)\n",
-    "AutomaticCheckEnabled": "0\n",
-    "AutomaticDownload": NEVER_WRITTEN,
-    "AutomaticallyInstallMacOSUpdates": "0\n",
-    "ConfigDataInstall": "1\n",
-    "CriticalUpdateInstall": "0\n",
-    "AutoUpdate": "0\n",
+    "updates": capture("defaults-software-update.txt"),
+    "store": "{\n    AutoUpdate = 0;\n}\n",
 }
 PACKET_FILTER: Sections = {"info": capture("pfctl-info.txt"), "rules": capture("pfctl-rules.txt")}
 RESOURCES: Sections = {
@@ -66,7 +61,7 @@ GOOD: Mapping[type[FactBase[Any]], tuple[Mapping[str, Any], Sections]] = {
     AgentState: ({"command": ["/opt/example/status"]}, {"state": 'starting\n{"release": "agent-1a2b"}\n'}),
     Interpreter: (
         {"path": "/usr/local/bin/python3"},
-        {"python": '{"version": "3.12.4", "platform": "macosx-11.0-arm64", "libc": ["", ""]}\n'},
+        {"python": '{"version": "3.12.4", "platform": "darwin-arm64", "libc": ["", ""]}\n'},
     ),
     LaunchDaemons: (
         {"prefix": "dev.example."},

@@ -75,9 +75,16 @@ def test_remote_login_is_on_while_it_is_loaded_and_will_be_again(disabled, job, 
     assert read(disabled=disabled, ssh=job)["remote_login"] is on
 
 
-@pytest.mark.parametrize(("text", "value"), [("1\n", True), ("0\n", False), ("YES\n", True), (NEVER_WRITTEN, None)])
-def test_a_key_of_updates_is_on_off_or_was_never_written(text, value):
-    assert read(AutoUpdate=text)["updates"]["AutoUpdate"] is value
+@pytest.mark.parametrize(("text", "value"), [("1", True), ("0", False), ("YES", True)])
+def test_a_key_of_updates_is_on_or_off(text, value):
+    assert read(store=f"{{\n    AutoUpdate = {text};\n}}\n")["updates"]["AutoUpdate"] is value
+
+
+@pytest.mark.parametrize(
+    "store", [NEVER_WRITTEN, "{\n}\n", "{\n    Other =     {\n        AutoUpdate = 1;\n    };\n}\n"]
+)
+def test_a_key_of_updates_was_never_written(store):
+    assert read(store=store)["updates"]["AutoUpdate"] is None
 
 
 @pytest.mark.parametrize(("state", "on"), [(0, False), (1, True), (2, True)])
@@ -102,8 +109,12 @@ def test_a_firewall_that_blocks_everything_is_on(state, on):
         ("freeze", "You need administrator access to run this tool... exiting!\n", "after a freeze"),
         ("freeze", "", "after a freeze"),
         ("schedule", "Automatic checking for updates is turned sideways\n", "looks for updates"),
-        ("AutoUpdate", "2\n", "how AutoUpdate is set in /Library/Preferences/com.apple.commerce"),
-        ("AutoUpdate", ("", 142), "did not answer in time"),
+        ("store", "{\n    AutoUpdate = 2;\n}\n", "how AutoUpdate is set in /Library/Preferences/com.apple.commerce"),
+        ("store", "{\n    AutoUpdate =     (\n    );\n}\n", "how AutoUpdate is set"),
+        ("store", "{\n    AutoUpdate = 1;\n    AutoUpdate = 0;\n}\n", "what is set in"),
+        ("store", "{\n    AutoUpdate = 1;\n", "what is set in /Library/Preferences/com.apple.commerce"),
+        ("store", "\n", "what is set in /Library/Preferences/com.apple.commerce"),
+        ("updates", ("", 142), "did not answer in time"),
         ("disabled", "nothing of the kind\n", "which daemons are disabled"),
         ("ssh", ("Operation not permitted\n", 1), "whether Remote Login is on"),
         ("ssh", "something else\n", "whether Remote Login is on"),

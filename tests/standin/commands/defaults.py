@@ -1,4 +1,4 @@
-"""`defaults`: one key of a preferences file, read, written or deleted.
+"""`defaults`: a preferences file read whole, or one key of it read, written or deleted.
 
 A domain that is a path is the file at that path plus `.plist`; any other is a file in the caller's own
 Library/Preferences. Both are real files on the Mac's disk.
@@ -7,6 +7,7 @@ Library/Preferences. Both are real files on the Mac's disk.
 from __future__ import annotations
 
 import plistlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "
 
 
 def defaults(mac: Mac, call: Call) -> Reply:
-    """Dispatch on the verb; whole domains are not printed."""
+    """Dispatch on the verb."""
+    if len(call.argv) == 3 and call.argv[1] == "read":
+        return _whole(call, call.argv[2], domain_file(mac, call, call.argv[2]))
     if len(call.argv) < 4 or call.argv[1] not in ("read", "write", "delete"):
         return unsupported(call)
     _, verb, domain, key, *rest = call.argv
@@ -50,6 +53,24 @@ def domain_file(mac: Mac, call: Call, domain: str) -> Path:
     users = directory.read(mac.memory)["Users"].values()
     home = next(user["NFSHomeDirectory"][0] for user in users if user.get("UniqueID") == [str(call.uid)])
     return Path(home) / "Library/Preferences" / f"{domain}.plist"
+
+
+def _whole(call: Call, domain: str, path: Path) -> Reply:
+    """A domain in the old style of property lists: its keys in order, four blanks from the left."""
+    if not path.exists() or not may_read(call, path):
+        return _logged(f"\nDomain {domain} does not exist")
+    content: dict[str, Any] = plistlib.loads(path.read_bytes())
+    return lines("{", *(f"    {_word(key)} = {_nested(content[key])};" for key in sorted(content)), "}")
+
+
+def _nested(value: Any) -> str:
+    if isinstance(value, list):
+        return "    (\n" + ",\n".join(f"        {_word(item)}" for item in value) + "\n    )"
+    return _word(_shown(value))
+
+
+def _word(text: str) -> str:
+    return text if re.fullmatch(r"[A-Za-z0-9]+", text) else f'"{text}"'
 
 
 def _logged(sentence: str) -> Reply:
