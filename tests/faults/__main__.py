@@ -77,7 +77,7 @@ def _rows(scene: Scene, given: argparse.Namespace) -> Iterator[Row]:
     for _ in range(given.times):
         for name, place in _places(given):
             _console.print(f"{name} at {place.replica} {place.machine}: {KINDS[name].summary}")
-            settle(scene, place.replica)
+            settle(scene, place.replica, all_restarts=not manner.cold)  # a cold start gives them back
             yield judge(asyncio.run(tried(scene, name, KINDS[name], place, manner)))
 
 

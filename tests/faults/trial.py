@@ -78,11 +78,11 @@ async def tried(scene: Scene, name: str, kind: Kind, place: Place, manner: Manne
         )
 
 
-def settle(scene: Scene, replica: str) -> None:
-    """Have a replica ready that has all its restarts, by a cold start if it takes one."""
+def settle(scene: Scene, replica: str, *, all_restarts: bool = True) -> None:
+    """Have a replica ready, and with all its restarts, by a cold start if it takes one."""
     try:
         wait_until_ready(scene, replica)
-        spent = state(scene, replica)["restarts"] > 0
+        spent = all_restarts and state(scene, replica)["restarts"] > 0
     except (NotAsExpected, httpx.TransportError):
         spent = True
     if spent:
