@@ -43,7 +43,7 @@ def _asked(placed: list[tuple[int, Any]]) -> str:
             marked.append((f"{outer}{beginning(name)}", command))
             outer = ""
         before = f"\n{_MARK} {place} ended 0\n"
-    return in_one_perl(marked, before.rstrip("\n"))
+    return in_one_perl(tuple(marked), before.rstrip("\n"))
 
 
 def _shell(placed: list[tuple[int, Any]]) -> str:

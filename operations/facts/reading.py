@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 
 from pyinfra.api.exceptions import FactProcessError
@@ -40,7 +41,7 @@ open STDIN, "<", "/dev/null";
 while (@ARGV) {
     my ($seconds, $count) = splice @ARGV, 0, 2;
     my @command = splice @ARGV, 0, $count;
-    my $code = 142;
+    my ($code, $answer) = (142, "");
     my $in_perl = $command[0] eq "-e";
     eval { require Digest::SHA } if $in_perl && $command[1] =~ /Digest::SHA/;
     pipe my $read, my $write or die;
@@ -63,17 +64,19 @@ while (@ARGV) {
     eval {
         local $SIG{ALRM} = sub { die };
         alarm $seconds + 1;
-        while (my $line = <$read>) {
-            $line =~ s/[\x80-\xff]/?/g unless utf8::decode(my $text = $line);
-            $line =~ tr/\x1e/?/;
-            $line =~ s/^@@/ @@/;
-            $told .= $line;
+        while (sysread $read, $answer, 65536, length $answer) {
         }
         waitpid $child, 0;
         $code = $? & 127 ? 128 + ($? & 127) : $? >> 8;
     };
     alarm 0;
     kill 9, $child if $@;
+    if (!utf8::decode(my $text = $answer)) {
+        $answer = join "", map { utf8::decode(my $line = $_) ? $_ : s/[\x80-\xff]/?/gr } split /^/m, $answer;
+    }
+    $answer =~ tr/\x1e/?/;
+    $answer =~ s/^@@/ @@/mg;
+    $told .= $answer;
     $told .= "\n@@ $code\n";
     $told .= shift(@ARGV) . "\n" if @ARGV;
 }
@@ -149,7 +152,7 @@ AS_WHOM = in_perl('print "$>\\n"')
 def asking(**commands: str | Bounded) -> Asking:
     """One shell command that asks each of these in turn, shell text or bounded; read what it prints with `answers`."""
     runs = groupby(commands.items(), key=lambda named: isinstance(named[1], Bounded))
-    asked = Asking("; ".join(["export LC_ALL=C", *(_asking(dict(run)) for _, run in runs)]))
+    asked = Asking("; ".join(["export LC_ALL=C", *(_asking(tuple(run)) for _, run in runs)]))
     asked.commands = commands
     return asked
 
@@ -159,7 +162,8 @@ def beginning(name: str) -> str:
     return f"{_MARK} {name}"
 
 
-def in_one_perl(marked: Sequence[tuple[str, str | Bounded]], end: str) -> str:
+@cache
+def in_one_perl(marked: tuple[tuple[str, str | Bounded], ...], end: str) -> str:
     """The same in one process for many: each command after the mark that begins its answer, and a mark at the end.
 
     Marks may be several lines. Shell text gets a limit too.
@@ -173,11 +177,12 @@ def in_one_perl(marked: Sequence[tuple[str, str | Bounded]], end: str) -> str:
     return f"export LC_ALL=C; {begun}; {shlex.join(('/usr/bin/perl', '-e', _PERL, *words, end))}"
 
 
-def _asking(commands: dict[str, str | Bounded]) -> str:
+@cache  # The same for all machines that are asked the same: to quote it costs more than all that is done with it.
+def _asking(commands: tuple[tuple[str, str | Bounded], ...]) -> str:
     """The shell command for neighbours of one kind; the shell begins the first answer."""
     parts: list[str] = []
     words: list[str] = []
-    for name, command in commands.items():
+    for name, command in commands:
         mark = beginning(name)
         if isinstance(command, Bounded):
             words += [mark, *command.words]
