@@ -11,7 +11,8 @@ from tests.faults.records import Look, Request, Trial
 NOTICED_SECONDS = 5.0
 TIMES_COLD_START = 1.3
 COMES_WITHIN_SECONDS = 10.0
-"""A tiny completion asked of a replica that says it is ready comes within this, whatever else it has to do."""
+"""A tiny completion asked of a replica that says it is ready comes within this, whatever else it has to do; or within
+the time of its cold start, where that is longer: how fast anything is depends on what else the machine has to do."""
 
 _SOON = 1.0
 
@@ -55,7 +56,7 @@ class Row:
     words: tuple[str, ...]
     """What the replica said of it, in order."""
     losses: tuple[str, ...] = ()
-    """What the clients were told whose requests were lost or altered."""
+    """What the clients were told whose requests were lost or altered, and the first lie."""
 
     @property
     def times_cold_start(self) -> float | None:
@@ -69,6 +70,7 @@ def judge(trial: Trial) -> Row:
     lost = [request for request in trial.requests if is_lost(request, trial)]
     altered = [request for request in trial.requests if request.ending == "altered"]
     answered = [request for request in trial.requests if request.ending == "answered"]
+    lies = [said for look in trial.readies if (said := lie(look, trial)) is not None]
     return Row(
         fault=trial.fault,
         replica=trial.replica,
@@ -88,9 +90,9 @@ def judge(trial: Trial) -> Row:
         overdue=sum(request.ending == "overdue" for request in trial.requests),
         longest_wait=max((end - begin for request in trial.requests for begin, end in request.waits), default=0.0),
         deadline=trial.deadline,
-        lies=sum(is_lie(look, trial) for look in trial.readies),
+        lies=len(lies),
         words=_words(trial),
-        losses=tuple(dict.fromkeys(f"{each.door}: {each.ending}: {each.said}" for each in (*lost, *altered))),
+        losses=(*dict.fromkeys(f"{each.door}: {each.ending}: {each.said}" for each in (*lost, *altered)), *lies[:1]),
     )
 
 
@@ -126,19 +128,21 @@ def is_lost(request: Request, trial: Trial) -> bool:
     return gone and not _is_cut_off(request, trial) and not _is_turned_away(request, trial)
 
 
-def is_lie(look: Look, trial: Trial) -> bool:
-    """Whether the tiny request that was under way at a yes, or came next, never got its answer or not in time.
+def lie(look: Look, trial: Trial) -> str | None:
+    """What became of the tiny request that was under way at a yes, or came next, if not an answer in time; or None.
 
     A fault that was put in a moment ago may not have been noticed yet: for as long as that may take, yes is no lie.
     """
     fresh = trial.struck <= look.told and look.asked <= trial.struck + NOTICED_SECONDS
     if look.answer != "yes" or fresh:
-        return False
+        return None
     probe = next((each for each in trial.probes if each.ended >= look.told and each.began <= look.told + _SOON), None)
     if probe is None or _is_cut_off(probe, trial):
-        return False
-    in_time = probe.ended - max(probe.began, look.told) <= COMES_WITHIN_SECONDS
-    return not (in_time and probe.ending in ("answered", "left"))
+        return None
+    seconds = probe.ended - max(probe.began, look.told)
+    if seconds <= max(COMES_WITHIN_SECONDS, trial.cold_start or 0.0) and probe.ending in ("answered", "left"):
+        return None
+    return f"yes after {look.told - trial.struck:.1f} s, and the completion {probe.ending} {seconds:.1f} s later"
 
 
 def _ready_again(trial: Trial, out: Outage | None) -> float | None:

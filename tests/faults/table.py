@@ -45,7 +45,7 @@ def verdict(rows: Iterable[Row]) -> list[str]:
     lines = []
     for row in rows:
         for miss in missed(row):
-            told = f" ({'; '.join(row.losses[:2])})" if "lost" in miss or "altered" in miss else ""
+            told = f" ({'; '.join(row.losses[:2])})" if any(word in miss for word in ("lost", "altered", "yes")) else ""
             lines.append(f"MISSED: {row.fault} at {row.replica} {row.machine}: {miss}{told}")
     return lines
 
