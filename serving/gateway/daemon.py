@@ -11,42 +11,43 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Generator, MutableMapping
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 
 from serving import logs
 from serving.gateway import relay
 from serving.gateway.configuration import PATHS, SWITCHES, GatewayConfiguration
+from serving.gateway.entrance import Application, Entrance, Receive, Scope, Send
+from serving.gateway.key_file import KeyFile
+from serving.gateway.limits import Counts
 from serving.gateway.relay_replicas import Replicas
 from serving.gateway.relay_upstream import Endpoints
 from serving.layout import LOGS
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def main(path: str) -> None:
     """Serve until SIGTERM; requests under way are finished first."""
     logs.begin(Path(LOGS), "gateway")
     configuration = GatewayConfiguration.model_validate_json(Path(path).read_text())
+    keys, counts = KeyFile(Path(configuration.keys_file)), Counts()
     os.environ.update(SWITCHES)
     os.environ["CONFIG_FILE_PATH"] = str(Path(path).parent / configuration.litellm)
-    os.environ["CIDERMILL_MASTER_KEY"] = Path(configuration.key_file).read_text().strip()
+    # LiteLLM does not start without one; nobody knows it, and nothing here asks for it.
+    os.environ["CIDERMILL_MASTER_KEY"] = secrets.token_urlsafe(32)
     os.environ["CIDERMILL_CLUSTER_TOKEN"] = token = Path(configuration.token_file).read_text().strip()
 
     from litellm.proxy.proxy_server import app  # pyright: ignore[reportUnknownVariableType]  # untyped upstream
 
     logs.take_over("LiteLLM", "LiteLLM Proxy", "LiteLLM Router")
-    door = _server(only_allowed(app), configuration.address, configuration.port)  # pyright: ignore[reportUnknownArgumentType]  # untyped upstream
-    beneath = relay.application(Replicas(configuration.replicas, token), Endpoints(token), token)
+    entrance = Entrance(app, keys, counts)  # pyright: ignore[reportUnknownArgumentType]  # untyped upstream
+    door = _server(only_allowed(entrance), configuration.address, configuration.port)
+    beneath = relay.application(Replicas(configuration.replicas, token), Endpoints(token), token, counts.used)
     behind = _server(beneath, "127.0.0.1", configuration.relay_port)
     with asyncio.Runner(loop_factory=door.get_loop_factory()) as runner:
         runner.run(serve(door, behind))

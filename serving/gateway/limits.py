@@ -1,0 +1,111 @@
+"""How much a key may ask for, and what it has had: decided purely, over a clock and what was counted.
+
+Requests are counted over the last 60 seconds, one by one: never more than the limit lie within any minute. Tokens are
+known only when an answer is over, so they run up a debt that is paid off evenly, `tokens_per_minute` in a minute; a key
+whose debt reaches its limit waits until it lies below it again. So every refusal can say, to the second, when to come
+again. Counts belong to the owner and outlast a change of the key; they are the process's own and begin anew with it.
+
+Why not LiteLLM's limiter (1.109.1, `proxy/hooks/parallel_request_limiter_v3.py`), which takes the same limits from
+`custom_auth`: whatever is left of its minute, it says `retry-after: 60`; requests are counted in fixed minutes, so that
+twice the limit fits around their border; with a limit of tokens it sets `max_tokens` of requests that name none to a
+part of that limit, which cuts answers off in mid-sentence. `tests/serving/gateway/test_litellms_limiter.py` holds that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from serving.errors import KeyRefused
+from serving.gateway.keys import Key
+
+_MINUTE = 60.0
+_SOON_SECONDS = 1
+"""Nobody knows when an answer under way will be over."""
+
+
+@dataclass(frozen=True)
+class Debt:
+    """Tokens that were used and are not paid off."""
+
+    tokens: float = 0.0
+    at: float = 0.0
+    """When it was that much, in seconds of the clock."""
+
+    def left(self, per_minute: int, now: float) -> float:
+        """What of it is left."""
+        return max(0.0, self.tokens - (now - self.at) * per_minute / _MINUTE)
+
+
+@dataclass
+class Had:
+    """What an owner has had so far."""
+
+    under_way: int = 0
+    begun: deque[float] = field(default_factory=deque[float])
+    """When requests were let in; of the last minute all."""
+    debt: Debt = Debt()
+    tokens_per_minute: int | None = None
+    """By the key's last request."""
+
+
+def refusal(key: Key, had: Had, now: float) -> KeyRefused | None:
+    """Why a key's next request may not come in now, and when it may; None when it may."""
+    if key.concurrent_requests is not None and had.under_way >= key.concurrent_requests:
+        what = f"{had.under_way} requests of '{key.owner}' are under way, and {key.concurrent_requests} may be"
+        return _refused(what, "concurrent_requests", _SOON_SECONDS)
+    if key.requests_per_minute is not None:
+        lately = [when for when in had.begun if when + _MINUTE > now]
+        over = len(lately) - key.requests_per_minute
+        if over >= 0:
+            what = (
+                f"'{key.owner}' has had {len(lately)} requests in a minute, and {key.requests_per_minute} are allowed"
+            )
+            return _refused(what, "requests_per_minute", math.ceil(lately[over] + _MINUTE - now))
+    if key.tokens_per_minute is not None:
+        owed = had.debt.left(key.tokens_per_minute, now)
+        if owed >= key.tokens_per_minute:
+            seconds = (owed - key.tokens_per_minute) * _MINUTE / key.tokens_per_minute
+            what = f"'{key.owner}' has used {owed:.0f} tokens ahead, and {key.tokens_per_minute} a minute are allowed"
+            # At the whole second it would still be as much as is allowed.
+            return _refused(what, "tokens_per_minute", math.floor(seconds) + 1)
+    return None
+
+
+def _refused(what: str, code: str, seconds: int) -> KeyRefused:
+    text = f"cannot let this request in now: {what}. Come again in {max(1, seconds)} s."
+    return KeyRefused(text, 429, code, max(1, seconds))
+
+
+class Counts:
+    """What every owner has had; thin: what it means is decided above."""
+
+    def __init__(self) -> None:
+        self._had: dict[str, Had] = {}
+
+    @contextmanager
+    def admitted(self, key: Key, now: float) -> Generator[None]:
+        """Within it, a request of this key is under way. Raises KeyRefused (429) instead of beginning."""
+        had = self._had.setdefault(key.owner, Had())
+        refused = refusal(key, had, now)
+        if refused is not None:
+            raise refused
+        while had.begun and had.begun[0] + _MINUTE <= now:
+            had.begun.popleft()
+        if key.requests_per_minute is not None:
+            had.begun.append(now)
+        had.tokens_per_minute = key.tokens_per_minute
+        had.under_way += 1
+        try:
+            yield
+        finally:
+            had.under_way -= 1
+
+    def used(self, owner: str | None, tokens: int, now: float) -> None:
+        """An answer to this owner is over, whole or not."""
+        had = self._had.get(owner or "")
+        if had is not None and had.tokens_per_minute is not None:
+            had.debt = Debt(had.debt.left(had.tokens_per_minute, now) + tokens, now)
