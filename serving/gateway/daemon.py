@@ -14,9 +14,10 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Generator
+from collections.abc import Coroutine, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -50,18 +51,19 @@ def main(path: str) -> None:
     beneath = relay.application(Replicas(configuration.replicas, token), Endpoints(token), token, counts.used)
     behind = _server(beneath, "127.0.0.1", configuration.relay_port)
     with asyncio.Runner(loop_factory=door.get_loop_factory()) as runner:
-        runner.run(serve(door, behind))
+        runner.run(serve(door, behind, keys.watch()))
 
 
-async def serve(door: uvicorn.Config, behind: uvicorn.Config) -> None:
-    """Serve both until SIGTERM. The one behind goes last: what the door has let in needs it."""
+async def serve(door: uvicorn.Config, behind: uvicorn.Config, beside: Coroutine[Any, Any, None]) -> None:
+    """Serve both until SIGTERM, and run `beside`. The one behind goes last: what the door has let in needs it."""
     front, back = _Server(door), _Server(behind)
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, front.handle_exit, each, None)
-    working = asyncio.create_task(back.serve())
+    working, watching = asyncio.create_task(back.serve()), asyncio.create_task(beside)
     try:
         await front.serve()
     finally:
+        watching.cancel()
         back.should_exit = True
         await working
 

@@ -1,4 +1,4 @@
-"""The file of keys as it is now: looked at with every request, and read again when it is another one.
+"""The file of keys as it is now: looked at with every request and every second, and read again when it is another one.
 
 The deploy moves a new file into place whole. A request that comes after that meets the new keys; one that is under way
 is not disturbed. A file that is damaged or gone changes nothing: the last good one counts on, and the log says so.
@@ -6,12 +6,16 @@ is not disturbed. A file that is damaged or gone changes nothing: the last good 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from pathlib import Path
+from typing import Final
 
 from serving.errors import KeysUnreadable
 from serving.gateway.keys import Key, parsed
+
+_LOOK_SECONDS: Final = 1.0
 
 _Identity = tuple[int, int, int, int] | None
 
@@ -36,6 +40,12 @@ class KeyFile:
             else:
                 logging.info("Keys have changed; there are %d now", len(self._keys))
         return self._keys
+
+    async def watch(self) -> None:
+        """Look by itself as well, until cancelled: the log tells of a change that nobody has met yet."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            self.keys()
 
     def _look(self) -> _Identity:
         try:

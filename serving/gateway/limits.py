@@ -58,13 +58,13 @@ def refusal(key: Key, had: Had, now: float) -> KeyRefused | None:
         what = f"{had.under_way} requests of '{key.owner}' are under way, and {key.concurrent_requests} may be"
         return _refused(what, "concurrent_requests", _SOON_SECONDS)
     if key.requests_per_minute is not None:
-        lately = [when for when in had.begun if when + _MINUTE > now]
+        lately = [when for when in had.begun if now - when < _MINUTE]
         over = len(lately) - key.requests_per_minute
         if over >= 0:
             what = (
                 f"'{key.owner}' has had {len(lately)} requests in a minute, and {key.requests_per_minute} are allowed"
             )
-            return _refused(what, "requests_per_minute", math.ceil(lately[over] + _MINUTE - now))
+            return _refused(what, "requests_per_minute", math.ceil(_MINUTE - (now - lately[over])))
     if key.tokens_per_minute is not None:
         owed = had.debt.left(key.tokens_per_minute, now)
         if owed >= key.tokens_per_minute:
@@ -93,7 +93,7 @@ class Counts:
         refused = refusal(key, had, now)
         if refused is not None:
             raise refused
-        while had.begun and had.begun[0] + _MINUTE <= now:
+        while had.begun and now - had.begun[0] >= _MINUTE:
             had.begun.popleft()
         if key.requests_per_minute is not None:
             had.begun.append(now)
