@@ -53,31 +53,43 @@ class Had:
 
 
 def refusal(key: Key, had: Had, now: float) -> KeyRefused | None:
-    """Why a key's next request may not come in now, and when it may; None when it may."""
-    if key.concurrent_requests is not None and had.under_way >= key.concurrent_requests:
-        what = f"{had.under_way} requests of '{key.owner}' are under way, and {key.concurrent_requests} may be"
-        return _refused(what, "concurrent_requests", _SOON_SECONDS)
-    if key.requests_per_minute is not None:
-        lately = [when for when in had.begun if now - when < _MINUTE]
-        over = len(lately) - key.requests_per_minute
-        if over >= 0:
-            what = (
-                f"'{key.owner}' has had {len(lately)} requests in a minute, and {key.requests_per_minute} are allowed"
-            )
-            return _refused(what, "requests_per_minute", math.ceil(_MINUTE - (now - lately[over])))
-    if key.tokens_per_minute is not None:
-        owed = had.debt.left(key.tokens_per_minute, now)
-        if owed >= key.tokens_per_minute:
-            seconds = (owed - key.tokens_per_minute) * _MINUTE / key.tokens_per_minute
-            what = f"'{key.owner}' has used {owed:.0f} tokens ahead, and {key.tokens_per_minute} a minute are allowed"
-            # At the whole second it would still be as much as is allowed.
-            return _refused(what, "tokens_per_minute", math.floor(seconds) + 1)
-    return None
+    """Why a key's next request may not come in now, and when it may; None when it may.
+
+    Of several reasons it tells the one that lasts longest.
+    """
+    reasons = [each for each in (_crowded(key, had), _often(key, had, now), _indebted(key, had, now)) if each]
+    return max(reasons, key=lambda each: each.retry_seconds or 0, default=None)
+
+
+def _crowded(key: Key, had: Had) -> KeyRefused | None:
+    most = key.concurrent_requests
+    if most is None or had.under_way < most:
+        return None
+    what = f"'{key.owner}' has {had.under_way} requests under way, and {most} may be"
+    return _refused(what, "concurrent_requests", _SOON_SECONDS)
+
+
+def _often(key: Key, had: Had, now: float) -> KeyRefused | None:
+    most = key.requests_per_minute
+    ages = [age for age in (now - when for when in had.begun) if age < _MINUTE]
+    if most is None or len(ages) < most:
+        return None
+    what = f"'{key.owner}' has begun {len(ages)} requests within a minute, and {most} may be"
+    return _refused(what, "requests_per_minute", math.ceil(_MINUTE - ages[len(ages) - most]))
+
+
+def _indebted(key: Key, had: Had, now: float) -> KeyRefused | None:
+    most = key.tokens_per_minute
+    owed = 0 if most is None else had.debt.left(most, now)
+    if most is None or owed < most:
+        return None
+    what = f"'{key.owner}' has used {owed:.0f} tokens that are not paid off, and {most} a minute are"
+    # At the very moment, or a rounding error before it, it would still be as much as is allowed.
+    return _refused(what, "tokens_per_minute", math.floor((owed - most) * _MINUTE / most + 1e-6) + 1)
 
 
 def _refused(what: str, code: str, seconds: int) -> KeyRefused:
-    text = f"cannot let this request in now: {what}. Come again in {max(1, seconds)} s."
-    return KeyRefused(text, 429, code, max(1, seconds))
+    return KeyRefused(f"cannot let this request in now: {what}. Come again in {seconds} s.", 429, code, seconds)
 
 
 class Counts:
