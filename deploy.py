@@ -33,13 +33,13 @@ account, weights_files = cluster.account.name, fleet.once(manifests, cluster)
 facts = fleet.look(lambda name: looking.at(cluster, weights_files, name))
 lab = fleet.once(seen.lab, facts)
 findings = fleet.once(verdict.findings, cluster, lab, looking.sizes(weights_files))
-console.table(report.COLUMNS, fleet.once(report.rows, cluster, lab, findings), below=report.notes(findings))
-fleet.refuse(report.refusals(findings))
+console.table(report.COLUMNS, fleet.once(report.rows, cluster, lab, findings), below=report.below(cluster, findings))
+fleet.refuse([*report.refusals(findings), *control.unusable(plan.references(cluster), on=cluster.gateway.machine)])
 
 python = pythons.python_for(me, facts[me], declared=cluster.python.model_dump(), root=layout.PYTHON)
 packages = packaging.packages(target=python.target, package="serving", mac_wheels=versions.JACCL_WHEEL)
-keys = control.kept_secrets(cluster.name, [plan.CLUSTER_TOKEN, plan.GATEWAY_KEY])
-planned = plan.Plan(cluster, lab, weights_files, packages=packages, fingerprints=control.fingerprints(keys))
+keys = control.kept_secrets(cluster.name, [plan.CLUSTER_TOKEN, plan.GATEWAY_KEY], given=plan.references(cluster))
+planned = plan.Plan(cluster, lab, weights_files, packages=packages, digests=control.digests(keys))
 clients = {"path": control.client_file(cluster.name), "variables": report.variables(cluster, keys[plan.GATEWAY_KEY])}
 fleet.settled(__file__)
 
@@ -53,7 +53,7 @@ for kind in planned.environments(me):
     environment.environment(layout.ENVIRONMENTS, name=f"Lay the {kind} environment", **laid)
 laid = {"package": packages["software"], "python": planned.interpreter("node"), **versions.PROOF["software"]}
 environment.software(layout.SOFTWARE, name="Lay our software", **laid)
-secrets.secrets(planned.secrets(me, keys), name="Write secrets", owner=account, group=account)
+secrets.secrets(planned.secrets(me, keys, control.hidden), name="Write secrets", owner=account, group=account)
 for sent in planned.weights(me):
     weights.snapshot(sent.directory, name=f"Send weights {sent.name}", source=sent.source, manifest=sent.files)
 for release in planned.releases(me):

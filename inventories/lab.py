@@ -166,7 +166,34 @@ cluster = declare(
         }
     ],
     # The one door for clients: LiteLLM, on one of the Macs, at its management address.
-    gateway={"machine": "studio-1", "port": 4000},
+    gateway={
+        "machine": "studio-1",
+        "port": 4000,
+        # (default: none) Keys to hand out, beside the lab's own in `.cidermill/lab.env`, which has no limits. What is
+        # added, changed or taken away here counts from the deploy on; no request under way is disturbed by it.
+        "keys": [
+            {
+                # Whose it is. Nothing else is ever shown of a key. To change somebody's key without a gap, give it a
+                # second owner ("anna-2") and take the first away when nobody uses it any more.
+                "owner": "anna",
+                # Where the secret lies on the machine you type on: {"file": path}, readable by you alone, or
+                # {"environment": name}. At least 20 characters, by chance: `openssl rand -base64 32`. The Macs get a
+                # digest of it.
+                "secret": {"file": "~/.config/cidermill/anna.key"},
+                # (default) Which of the weights it may ask for; None: all of them.
+                "names": ["qwen3-235b-instruct-8bit"],
+                # (default) Requests within any 60 seconds; more are told when to come again (429). None: no limit.
+                "requests_per_minute": 60,
+                # (default) Tokens, of prompts and answers together. An answer is counted when it is over, so a key may
+                # run into debt, and waits until it is paid. None: no limit.
+                "tokens_per_minute": 200_000,
+                # (default) Requests under way at once, waiting ones included. None: no limit.
+                "concurrent_requests": 4,
+                # (default) The last day (UTC) on which it opens anything; None: it does until it is taken away.
+                "expires": "2027-12-31",
+            },
+        ],
+    },
     # (default) macOS must be at least this; Macs of one replica must run the very same build. None: not checked.
     macos={"at_least": "26.3"},
     # (default) Python for the daemons: "managed" is fetched by uv and laid on the Macs; {"kind": "system", "path": ...}

@@ -1,6 +1,7 @@
 """What the control machine keeps for itself: the cluster's secrets, and what a client on it needs. Not on any Mac.
 
-Both lie in `.cidermill/` beside the inventory's folder, readable by their owner alone and ignored by git.
+Both lie in `.cidermill/` beside the inventory's folder, readable by their owner alone and ignored by git. Other secrets
+are given by reference, and stay where they are: `{"file": path}` or `{"environment": name}`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import os
 import secrets
 import shlex
+import stat
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -21,21 +23,83 @@ from operations.rehearsal import rehearsal
 from operations.remote import Commands, differs, operation
 
 DIRECTORY = Path(".cidermill")
+_LEAST_CHARACTERS = 20
+
+References = Mapping[str, Mapping[str, str | None]]
+"""By name, `file` or `environment`: where a secret lies."""
 
 
-def kept_secrets(cluster: str, names: Collection[str]) -> dict[str, HiddenValue]:
-    """The cluster's secrets by name; one that was never made is made now and kept. Deleting the file makes new ones."""
+def kept_secrets(cluster: str, names: Collection[str], *, given: References | None = None) -> dict[str, HiddenValue]:
+    """The cluster's secrets by name; one that was never made is made now and kept. Deleting the file makes new ones.
+
+    Those that are given by reference are among them, except the ones that are `unusable`.
+    """
     path = _secrets_file(cluster)
     kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     made = {name: secrets.token_urlsafe(32) for name in names if name not in kept}
     if made and not rehearsal().is_on:
         _write(path, json.dumps(kept | made, indent=2) + "\n")
-    return {name: HiddenValue((kept | made)[name]) for name in names}
+    read = {name: _given(reference)[0] for name, reference in (given or {}).items()}
+    texts = {name: (kept | made)[name] for name in names} | read
+    return {name: HiddenValue(text) for name, text in texts.items() if text}
 
 
-def fingerprints(secrets: Mapping[str, HiddenValue]) -> dict[str, str]:
-    """Names each secret without telling it: it was drawn from 256 bits, so this cannot be searched for."""
-    return {name: hashlib.sha256(_plain(secret).encode()).hexdigest()[:12] for name, secret in secrets.items()}
+def unusable(given: References, *, on: str) -> list[tuple[str, str]]:
+    """Why secrets that are given by reference cannot be used, each with the machine `on` that needs them."""
+    read = {name: _given(reference) for name, reference in given.items()}
+    faults = [f"the key of '{name}': {fault}" for name, (_, fault) in read.items() if fault]
+    first: dict[str, str] = {}
+    for name, (text, _) in read.items():
+        if text and first.setdefault(text, name) != name:
+            faults.append(f"the key of '{name}': it is that of '{first[text]}' as well. Give each a secret of its own.")
+    return [(on, f"cannot use {fault}") for fault in faults]
+
+
+def digests(secrets: Mapping[str, HiddenValue]) -> dict[str, str]:
+    """SHA-256 of each secret: names it without telling it, since none is short or likely enough to be searched for."""
+    return {name: hashlib.sha256(_plain(secret).encode()).hexdigest() for name, secret in secrets.items()}
+
+
+def hidden(text: str) -> HiddenValue:
+    """Text that pyinfra does not print."""
+    return HiddenValue(text)
+
+
+def _given(reference: Mapping[str, str | None]) -> tuple[str, str]:
+    """A secret, and why it cannot be used; one of the two is empty."""
+    name, path = reference.get("environment"), reference.get("file")
+    if path is None:
+        where, text, fault = f"the environment variable {name}", os.environ.get(str(name), ""), ""
+    else:
+        where = path
+        text, fault = _read(Path(path).expanduser())
+    return _judged(text.strip(), where) if not fault else ("", f"{where} {fault}")
+
+
+def _read(path: Path) -> tuple[str, str]:
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            if mode & 0o077:
+                return "", f"can be read or changed by others (mode {mode:o}), needed 600. Run: chmod 600 {path}"
+            return file.read().decode(), ""
+    except OSError as error:
+        return "", f"cannot be read: {error.strerror}. Put the key there, in a file that only you can read."
+    except UnicodeDecodeError:
+        return "", "holds something other than text. Put the key there, on one line."
+
+
+def _judged(text: str, where: str) -> tuple[str, str]:
+    if not text:
+        return "", f"{where} is missing or empty. Put the key there."
+    if not all("!" <= character <= "~" for character in text):
+        return "", f"{where} holds more than one word of ASCII. Put the key alone there: `openssl rand -base64 32`."
+    if len(text) < _LEAST_CHARACTERS:
+        return "", (
+            f"{where} holds {len(text)} characters, needed {_LEAST_CHARACTERS}, drawn at random. "
+            "Make one: `openssl rand -base64 32`."
+        )
+    return text, ""
 
 
 def _secrets_file(cluster: str) -> Path:

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 
 class Declared(BaseModel):
@@ -36,6 +37,8 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+(\.\d+)?$")]
 Layers = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)]
 AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/\S*$")]
+Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$"), _parsed(date.fromisoformat)]
+Count = Annotated[int, Field(ge=1)]
 
 
 class Machine(Declared):
@@ -142,11 +145,37 @@ class Replica(Declared):
     grace_seconds: Annotated[int, Field(ge=1, le=600)] = 60
 
 
+class Secret(Declared):
+    """Where on the control machine a secret is read, when it is needed; the secret itself is in no declaration."""
+
+    file: Annotated[str, StringConstraints(pattern=r"^(/|~/)\S+$")] | None = None
+    environment: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.file is None) == (self.environment is None):
+            raise ValueError('needed {"file": path} or {"environment": name}, one of the two')
+        return self
+
+
+class ClientKey(Declared):
+    """A key that is handed out: whose it is, what it opens, how much of it, and until when."""
+
+    owner: Name
+    secret: Secret
+    names: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = None
+    requests_per_minute: Count | None = None
+    tokens_per_minute: Count | None = None
+    concurrent_requests: Count | None = None
+    expires: Day | None = None
+
+
 class Gateway(Declared):
-    """The machine that carries LiteLLM, and the port clients use."""
+    """The machine that carries LiteLLM, the port clients use, and the keys they may show besides the lab's own."""
 
     machine: Name
     port: Port = 4000
+    keys: Annotated[tuple[ClientKey, ...], Field(strict=False)] = ()
 
 
 class Ports(Declared):

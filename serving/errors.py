@@ -6,6 +6,8 @@ CidermillError
 ├── LayersRefused        the weights' layers cannot be split over the machines as declared
 ├── LinksUnreadable      macOS does not tell about Thunderbolt ports or does not change them
 ├── StartRefused         an agent does not start or admit a rank now
+├── KeysUnreadable       the file of keys does not say who may come in
+├── KeyRefused           a client may not come in with this request, or not now
 ├── RequestRefused       a client's request must not reach mlx-lm as it is
 ├── QueueFull            as many requests wait for a replica as may
 ├── ReplicaUnavailable   a replica does not take a request now, and it has waited as long as it may
@@ -44,6 +46,20 @@ class LinksUnreadable(CidermillError):
 
 class StartRefused(CidermillError):
     """An agent does not start or admit a rank now."""
+
+
+class KeysUnreadable(CidermillError):
+    """The file of keys does not say who may come in."""
+
+
+class KeyRefused(CidermillError):
+    """A client may not come in with this request; `status` 401, 403, or 429, with whole seconds until it may."""
+
+    def __init__(self, text: str, status: int, code: str, retry_seconds: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+        self.code = code
+        self.retry_seconds = retry_seconds
 
 
 class RequestRefused(CidermillError):

@@ -33,6 +33,9 @@ FILTER_ANCHOR = "com.apple/cidermill"
 """Apple's own pf.conf evaluates every anchor below com.apple/, so no file of Apple's is changed."""
 TOKEN = f"{SECRETS}/cluster.token"
 KEY = f"{SECRETS}/gateway.key"
+"""The lab's own key, to ask the gateway with."""
+KEYS = f"{SECRETS}/keys.json"
+"""All keys that the gateway takes, by their digests."""
 
 
 def directories(account: str) -> list[tuple[str, str, str, int]]:

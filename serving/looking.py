@@ -21,7 +21,7 @@ def at(cluster: Cluster, manifests: Mapping[str, Manifest], machine: str) -> dic
         "account": {"account": cluster.account.name, "uid": cluster.account.uid},
         "directories": [path for path, *_ in layout.directories(cluster.account.name)],
         "laid": [*laid, layout.PYTHON] if cluster.python.kind == "managed" else laid,
-        "secrets": [layout.TOKEN, layout.KEY] if machine == cluster.gateway.machine else [layout.TOKEN],
+        "secrets": [layout.TOKEN, layout.KEY, layout.KEYS] if machine == cluster.gateway.machine else [layout.TOKEN],
         "weights": [weights_directory(replica.weights, manifests[replica.weights])] if replica else [],
         "daemons": daemons.PREFIX,
         "texts": [[layout.CONFIRMED, layout.LINKS_REPORT], [layout.SETTINGS_BEFORE]],

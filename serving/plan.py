@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -27,11 +27,13 @@ from serving.configuration import (
 from serving.declared import Declared, Replica
 from serving.endpoint.requests import body_limit
 from serving.gateway.configuration import GatewayConfiguration, ServedReplica, litellm_configuration
+from serving.gateway.keys import Key, key_of, written
 from serving.layers import split
 from serving.layout import (
     CONFIRMED,
     ENVIRONMENTS,
     KEY,
+    KEYS,
     LINKS,
     LINKS_REPORT,
     LOGS,
@@ -113,8 +115,8 @@ class Plan:
     manifests: Mapping[str, Manifest]
     packages: Mapping[str, Named]
     """`node`, `gateway` and `software`; only what they are called where they lie matters here."""
-    fingerprints: Mapping[str, str]
-    """Of each secret, by its name."""
+    digests: Mapping[str, str]
+    """SHA-256 of each secret, by its name: those of CLUSTER_TOKEN and GATEWAY_KEY, and one for each owner of a key."""
 
     def environments(self, machine: str) -> list[str]:
         """The kinds of environment a machine needs."""
@@ -124,10 +126,10 @@ class Plan:
         """The path of an environment's Python."""
         return f"{ENVIRONMENTS}/{self.packages[kind].name}/bin/python"
 
-    def secrets(self, machine: str, keys: Mapping[str, K]) -> dict[str, K]:
-        """The secrets a machine needs by their path on it; `keys` are all of them by name, perhaps wrapped."""
+    def secrets(self, machine: str, keys: Mapping[str, K], wrap: Callable[[str], K]) -> dict[str, K]:
+        """The secrets a machine needs by their path on it; `keys` are all of them by name, wrapped as `wrap` does."""
         mine = {TOKEN: keys[CLUSTER_TOKEN]}
-        return mine | {KEY: keys[GATEWAY_KEY]} if self._is_door(machine) else mine
+        return mine | {KEY: keys[GATEWAY_KEY], KEYS: wrap(self._keys())} if self._is_door(machine) else mine
 
     def weights(self, machine: str) -> list[Sent]:
         """The weights a machine needs."""
@@ -217,7 +219,7 @@ class Plan:
             address=self.cluster.machine(machine).address,
             port=self.cluster.ports.agent,
             token_file=TOKEN,
-            token_fingerprint=self.fingerprints[CLUSTER_TOKEN],
+            token_fingerprint=self._fingerprint,
             state_directory=STATE,
             log_directory=LOGS,
             links_report=LINKS_REPORT,
@@ -232,13 +234,24 @@ class Plan:
             address=self.cluster.machine(self.cluster.gateway.machine).address,
             port=self.cluster.gateway.port,
             key_file=KEY,
+            keys_file=KEYS,
             token_file=TOKEN,
-            fingerprints=(self.fingerprints[GATEWAY_KEY], self.fingerprints[CLUSTER_TOKEN]),
+            fingerprints=(self._fingerprint,),
             litellm="litellm.yaml",
             relay_port=self.cluster.ports.relay,
             replicas=tuple(self._served(replica) for replica in self.cluster.replicas if replica.name in proven),
         )
         return self._release("gateway", "gateway", {"litellm.yaml": litellm, "gateway.json": _text(configuration)})
+
+    def _keys(self) -> str:
+        """The file of keys: the lab's own, which is the lab's by name and without limits, and all that are declared."""
+        own = Key(owner=self.cluster.name, sha256=self.digests[GATEWAY_KEY])
+        return written([own, *(key_of(key, self.digests[key.owner], key.names) for key in self.cluster.gateway.keys)])
+
+    @property
+    def _fingerprint(self) -> str:
+        """The token's."""
+        return self.digests[CLUSTER_TOKEN][:12]
 
     def _replica(self, replica: Replica, machine: str) -> ReplicaConfiguration:
         memory = [_memory_gb(self.cluster, self.seen, name) for name in replica.machines]
@@ -319,6 +332,11 @@ def _replica(
         grace_seconds=replica.grace_seconds,
         rank_port=cluster.ports.rank,
     )
+
+
+def references(cluster: Cluster) -> dict[str, dict[str, str | None]]:
+    """Where the secrets of declared keys lie, by owner: `file` or `environment`."""
+    return {key.owner: key.secret.model_dump() for key in cluster.gateway.keys}
 
 
 def weights_directory(name: str, manifest: Manifest) -> str:

@@ -40,6 +40,7 @@ class Pieces:
     gateway: Gateway | None = None
     thunderbolt: Thunderbolt | None = None
     ports: Ports | None = None
+    name: object = None
     machine_names: frozenset[str] = frozenset()
     weights_names: frozenset[str] = frozenset()
 
@@ -49,7 +50,7 @@ def faults(data: object) -> list[Fault]:
     if not isinstance(data, Mapping):
         return []
     pieces = _pieces(cast("Mapping[str, Any]", data))
-    checks = (_names, _addresses, _links, _replicas, _cabling, _gateway, _network)
+    checks = (_names, _addresses, _links, _replicas, _cabling, _gateway, _keys, _network)
     return [fault for check in checks for fault in check(pieces)]
 
 
@@ -62,6 +63,7 @@ def _pieces(data: Mapping[str, Any]) -> Pieces:
         gateway=_valid(Gateway, [data.get("gateway")]).get(0),
         thunderbolt=_valid(Thunderbolt, [data.get("thunderbolt", {})]).get(0),
         ports=_valid(Ports, [data.get("ports", {})]).get(0),
+        name=data.get("name"),
         machine_names=_declared_names(data.get("machines")),
         weights_names=_declared_names(data.get("weights")),
     )
@@ -205,6 +207,16 @@ def _gateway(pieces: Pieces) -> Iterator[Fault]:
             yield Fault(("gateway", "port"), f"{port} is the {name} port as well")
     yield from _twice((("ports", name), str(port)) for name, port in ports.items())
     yield from _within_the_ranks(pieces, {**ports, "gateway": pieces.gateway.port})
+
+
+def _keys(pieces: Pieces) -> Iterator[Fault]:
+    keys = () if pieces.gateway is None else pieces.gateway.keys
+    places: list[Path] = [("gateway", "keys", index) for index in range(len(keys))]
+    yield from _twice(((*here, "owner"), key.owner) for here, key in zip(places, keys, strict=True))
+    for here, key in zip(places, keys, strict=True):
+        if key.owner == pieces.name:
+            yield Fault((*here, "owner"), f"'{key.owner}' is the lab itself, whose own key is made by the deploy")
+        yield from _unknown((*here, "names"), key.names or (), pieces.weights_names, "weights")
 
 
 def _within_the_ranks(pieces: Pieces, ports: Mapping[str, int]) -> Iterator[Fault]:

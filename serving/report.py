@@ -47,6 +47,11 @@ def refusals(findings: Sequence[Finding]) -> list[tuple[str, str]]:
     return [*((finding.machine, str(finding)) for finding in errors), *([("", todo)] if todo else [])]
 
 
+def below(cluster: Cluster, findings: Sequence[Finding]) -> list[str]:
+    """What is told below the table: who has a key, and the notes."""
+    return [*([_keys(cluster)] if cluster.gateway.keys else []), *notes(findings)]
+
+
 def notes(findings: Sequence[Finding]) -> list[str]:
     """A line for each note: worth knowing, though nothing fails for it."""
     return [f"note: {f.machine}: {f.check}: {f.seen}. {f.remedy}" for f in findings if f.severity == "note"]
@@ -89,6 +94,12 @@ def _row(cluster: Cluster, seen: Mapping[str, Seen], name: str, found: Sequence[
         _serves(cluster, name),
         _weighed(found),
     )
+
+
+def _keys(cluster: Cluster) -> str:
+    """Whose keys open the gateway; of a key nothing else is shown."""
+    owners = [f"{key.owner} (until {key.expires})" if key.expires else key.owner for key in cluster.gateway.keys]
+    return f"keys: {', '.join([cluster.name, *owners])}"
 
 
 def _identity(mac: Mac | Problem) -> tuple[str, str, str]:

@@ -72,11 +72,13 @@ class GatewayConfiguration(Declared):
     address: str
     port: int
     key_file: str
-    """The key that clients must show."""
+    """The lab's own key, by which the gateway is asked whether it answers."""
+    keys_file: str
+    """Of all keys, as `serving.gateway.keys` writes it. It changes while the gateway runs."""
     token_file: str
     """The cluster token, which endpoints ask for."""
     fingerprints: tuple[str, ...]
-    """Of key and token. Not read: other secrets make another release, so that the gateway starts again."""
+    """Of the token. Not read: another token makes another release, so that the gateway starts again."""
     litellm: str
     """LiteLLM's own configuration file, beside this one."""
     relay_port: int
@@ -96,6 +98,7 @@ def litellm_configuration(cluster: Cluster, proven: Collection[str]) -> dict[str
             "drop_params": True,
             "sse_keepalive_ping_interval_seconds": 10,
             "turn_off_message_logging": True,
+            "callbacks": ["serving.gateway.hooks.naming"],
         },
         "router_settings": {
             "num_retries": 0,

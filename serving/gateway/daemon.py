@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Generator, MutableMapping
+from collections.abc import Coroutine, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,44 +24,46 @@ import uvicorn
 from serving import logs
 from serving.gateway import relay
 from serving.gateway.configuration import PATHS, SWITCHES, GatewayConfiguration
+from serving.gateway.entrance import Application, Entrance, Receive, Scope, Send
+from serving.gateway.key_file import KeyFile
+from serving.gateway.limits import Counts
 from serving.gateway.relay_replicas import Replicas
 from serving.gateway.relay_upstream import Endpoints
 from serving.layout import LOGS
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def main(path: str) -> None:
     """Serve until SIGTERM; requests under way are finished first."""
     logs.begin(Path(LOGS), "gateway")
     configuration = GatewayConfiguration.model_validate_json(Path(path).read_text())
+    keys, counts = KeyFile(Path(configuration.keys_file)), Counts()
     os.environ.update(SWITCHES)
     os.environ["CONFIG_FILE_PATH"] = str(Path(path).parent / configuration.litellm)
-    os.environ["CIDERMILL_MASTER_KEY"] = Path(configuration.key_file).read_text().strip()
+    # LiteLLM does not start without one; nobody knows it, and nothing here asks for it.
+    os.environ["CIDERMILL_MASTER_KEY"] = secrets.token_urlsafe(32)
     os.environ["CIDERMILL_CLUSTER_TOKEN"] = token = Path(configuration.token_file).read_text().strip()
 
     from litellm.proxy.proxy_server import app  # pyright: ignore[reportUnknownVariableType]  # untyped upstream
 
     logs.take_over("LiteLLM", "LiteLLM Proxy", "LiteLLM Router")
-    door = _server(only_allowed(app), configuration.address, configuration.port)  # pyright: ignore[reportUnknownArgumentType]  # untyped upstream
-    beneath = relay.application(Replicas(configuration.replicas, token), Endpoints(token), token)
+    entrance = Entrance(app, keys, counts)  # pyright: ignore[reportUnknownArgumentType]  # untyped upstream
+    door = _server(only_allowed(entrance), configuration.address, configuration.port)
+    beneath = relay.application(Replicas(configuration.replicas, token), Endpoints(token), token, counts.used)
     behind = _server(beneath, "127.0.0.1", configuration.relay_port)
     with asyncio.Runner(loop_factory=door.get_loop_factory()) as runner:
-        runner.run(serve(door, behind))
+        runner.run(serve(door, behind, keys.watch()))
 
 
-async def serve(door: uvicorn.Config, behind: uvicorn.Config) -> None:
-    """Serve both until SIGTERM. The one behind goes last: what the door has let in needs it."""
+async def serve(door: uvicorn.Config, behind: uvicorn.Config, beside: Coroutine[Any, Any, None]) -> None:
+    """Serve both until SIGTERM, and run `beside`. The one behind goes last: what the door has let in needs it."""
     front, back = _Server(door), _Server(behind)
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, front.handle_exit, each, None)
-    working = asyncio.create_task(back.serve())
+    working, watching = asyncio.create_task(back.serve()), asyncio.create_task(beside)
     try:
         await front.serve()
     finally:
+        watching.cancel()
         back.should_exit = True
         await working
 

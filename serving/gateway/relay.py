@@ -9,8 +9,9 @@ from its tokens when it has. Nothing is told twice and nothing is altered. Whoev
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
+from time import monotonic
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -37,7 +38,11 @@ from serving.gateway.relay_upstream import Endpoints, Refused
 REPLICA_HEADER: Final = "x-cidermill-replica"
 
 
-def application(replicas: Replicas, endpoints: Endpoints, token: str) -> Starlette:
+Used = Callable[[str | None, int, float], None]
+"""Is told whose answer is over, how many tokens it was, prompt included, and when, in seconds of `monotonic`."""
+
+
+def application(replicas: Replicas, endpoints: Endpoints, token: str, used: Used | None = None) -> Starlette:
     """The relay, and the looks at its replicas for as long as it runs."""
 
     @asynccontextmanager
@@ -50,7 +55,7 @@ def application(replicas: Replicas, endpoints: Endpoints, token: str) -> Starlet
             await asyncio.wait({watching})
             await endpoints.close()
 
-    relay = Door(Relay(replicas, endpoints).serve)
+    relay = Door(Relay(replicas, endpoints, used).serve)
     return Starlette(
         routes=[Route(path, relay, methods=["POST"]) for path in ("/v1/chat/completions", "/v1/completions")],
         middleware=[Middleware(TokenGuard, token=token)],
@@ -62,9 +67,10 @@ def application(replicas: Replicas, endpoints: Endpoints, token: str) -> Starlet
 class Relay:
     """OpenAI's chat and completions over several replicas."""
 
-    def __init__(self, replicas: Replicas, endpoints: Endpoints) -> None:
+    def __init__(self, replicas: Replicas, endpoints: Endpoints, used: Used | None) -> None:
         self._replicas = replicas
         self._endpoints = endpoints
+        self._used = used
         self._body_bytes = max((each.served.body_bytes for each in replicas.known), default=0)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,14 +97,17 @@ class Relay:
         headers = {name: request.headers[name] for name in (KEY_HEADER,) if name in request.headers}
         turn = Turn(self._replicas, serving, self._endpoints, request.url.path, body, headers)
         naming.turn = turn
+        has = Told()
         try:
-            events = answer(Told(), turn.attempt, turn.ready, Terms(most_tokens=_most_tokens(body)), Course())
+            events = answer(has, turn.attempt, turn.ready, Terms(most_tokens=_most_tokens(body)), Course())
             if body.get("stream"):
                 await _stream(events, exchange, _wants_usage(body))
             else:
                 await exchange.whole(JSONResponse(await collected(events)))
         finally:
             turn.leave()
+            if self._used is not None:
+                self._used(headers.get(KEY_HEADER), _tokens(has), monotonic())
 
 
 class _Naming:
@@ -127,6 +136,11 @@ async def _stream(events: AsyncGenerator[Event, None], exchange: Exchange, usage
             if not isinstance(event, str) and (usage or event["choices"]):
                 await exchange.part(data(event))
     await exchange.end(b"data: [DONE]\n\n")
+
+
+def _tokens(has: Told) -> int:
+    """What an answer has used; of one that broke off only what its client was told, for nobody counted its prompt."""
+    return len(has.tokens) if has.usage is None else has.usage.get("total_tokens", 0)
 
 
 def _most_tokens(body: dict[str, Any]) -> int | None:

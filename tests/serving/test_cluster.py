@@ -31,6 +31,46 @@ REFUSED = {
     "unknown weights": (bent(replicas__0__weights="v"), {"replicas/0/weights": "no weights 'v'"}),
     "a machine twice": (bent(replicas__1__machines=["m2", "m3"]), {"replicas/1/machines": "belongs to replica 'a'"}),
     "gateway nowhere": (bent(gateway__machine="m9"), {"gateway/machine": "no machine 'm9'"}),
+    "a key of the lab itself": (
+        bent(gateway__keys=[{"owner": "test", "secret": {"file": "/k"}}]),
+        {"gateway/keys/0/owner": "'test' is the lab itself"},
+    ),
+    "two keys of one owner": (
+        bent(gateway__keys=[{"owner": "anna", "secret": {"file": each}} for each in ("/k", "/l")]),
+        {"gateway/keys/1/owner": "'anna' is declared twice"},
+    ),
+    "a key for names that nobody serves": (
+        bent(gateway__keys=[{"owner": "anna", "secret": {"file": "/k"}, "names": ["w", "v"]}]),
+        {"gateway/keys/0/names": "no weights 'v'"},
+    ),
+    "a key for no names": (
+        bent(gateway__keys=[{"owner": "anna", "secret": {"file": "/k"}, "names": []}]),
+        {"gateway/keys/0/names": "at least 1 item"},
+    ),
+    "a secret in two places": (
+        bent(gateway__keys=[{"owner": "anna", "secret": {"file": "/k", "environment": "K"}}]),
+        {"gateway/keys/0/secret": 'needed {"file": path} or {"environment": name}, one of the two'},
+    ),
+    "a secret nowhere": (
+        bent(gateway__keys=[{"owner": "anna", "secret": {}}]),
+        {"gateway/keys/0/secret": "one of the two"},
+    ),
+    "a secret itself": (
+        bent(gateway__keys=[{"owner": "anna", "secret": "sk-1234"}]),
+        {"gateway/keys/0/secret": "valid dictionary"},
+    ),
+    "a key's file that depends on where one is": (
+        bent(gateway__keys=[{"owner": "anna", "secret": {"file": "keys/anna"}}]),
+        {"gateway/keys/0/secret/file": "should match pattern"},
+    ),
+    "limits and a day that are none": (
+        bent(
+            gateway__keys=[
+                {"owner": "anna", "secret": {"file": "/k"}, "requests_per_minute": 0, "expires": "2026-02-30"}
+            ]
+        ),
+        {"gateway/keys/0/requests_per_minute": "greater than or equal to 1", "gateway/keys/0/expires": "out of range"},
+    ),
     "ports that meet": (bent(gateway__port=7440), {"gateway/port": "the agent port as well"}),
     "the relay's port taken": (bent(ports={"relay": 7441}), {"ports/relay": "'7441' is declared twice"}),
     "too few addresses": (bent(thunderbolt__network="10.9.0.0/29"), {"thunderbolt/network": "holds 2 cables; 6"}),

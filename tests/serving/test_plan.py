@@ -8,20 +8,28 @@ from serving import daemons, layout
 from serving.configuration import AgentConfiguration, File, LinksConfiguration, Manifest
 from serving.errors import LayersRefused
 from serving.gateway.configuration import GatewayConfiguration, ServedReplica
-from serving.plan import Plan
+from serving.gateway.keys import Key, digest, parsed, written
+from serving.plan import Plan, references
 from tests.serving.declarations import declared
 from tests.serving.labs import all_well, domain
 
 MANIFESTS = {"w": Manifest(files={"config.json": File(size=2, sha256="ab")}, digest="0123456789abcdef")}
 
 
-FINGERPRINTS = {"cluster_token": "aa", "gateway_key": "bb"}
+DIGESTS = {name: digest(name) for name in ("cluster_token", "gateway_key", "anna", "ben")}
+OWN = Key(owner="test", sha256=digest("gateway_key"))
+ANNA = {"owner": "anna", "secret": {"file": "/keys/anna"}, "names": ["w"], "requests_per_minute": 60}
 
 
-def plan(software: str = "software-2222", manifests: dict[str, Manifest] = MANIFESTS, **changes: object) -> Plan:
+def plan(
+    software: str = "software-2222",
+    manifests: dict[str, Manifest] = MANIFESTS,
+    digests: dict[str, str] = DIGESTS,
+    **changes: object,
+) -> Plan:
     names = {"node": "node-1", "gateway": "gateway-1", "software": software}
     packages = {kind: SimpleNamespace(name=name) for kind, name in names.items()}
-    return Plan(declared(**changes), all_well(), manifests, packages, FINGERPRINTS)
+    return Plan(declared(**changes), all_well(), manifests, packages, digests)
 
 
 def agent(machine: str, **changes: object) -> AgentConfiguration:
@@ -109,9 +117,40 @@ def test_other_weights_lie_in_another_directory():
 def test_only_the_door_has_the_gateway_and_its_key():
     assert [plan().environments(m) for m in ("m1", "m2")] == [["node", "gateway"], ["node"]]
     keys = {"cluster_token": "c", "gateway_key": "g"}
-    assert plan().secrets("m1", keys) == {layout.TOKEN: "c", layout.KEY: "g"}
-    assert plan().secrets("m2", keys) == {layout.TOKEN: "c"}
+    assert plan().secrets("m1", keys, str) == {layout.TOKEN: "c", layout.KEY: "g", layout.KEYS: written([OWN])}
+    assert plan().secrets("m2", keys, str) == {layout.TOKEN: "c"}
     assert daemons.GATEWAY not in plan().labels("m2")
+
+
+def test_the_door_knows_every_key_by_its_digest_and_the_labs_own_without_limits():
+    keys = {"cluster_token": "c", "gateway_key": "g"}
+    ben = {"owner": "ben", "secret": {"environment": "BEN"}, "expires": "2026-12-31", "tokens_per_minute": 9}
+    text = plan(gateway__keys=[ANNA, ben]).secrets("m1", keys, str)[layout.KEYS]
+
+    assert parsed(text) == (
+        OWN,
+        Key(owner="anna", sha256=digest("anna"), names=("w",), requests_per_minute=60),
+        Key(owner="ben", sha256=digest("ben"), expires="2026-12-31", tokens_per_minute=9),
+    )
+    assert [word for word in ("/keys/anna", "BEN") if word in text] == []
+
+
+def test_other_keys_neither_make_another_release_of_the_gateway_nor_of_anything_else():
+    others = plan(gateway__keys=[ANNA], digests=DIGESTS | {"gateway_key": digest("another"), "anna": digest("other")})
+
+    assert others.gateway({"a", "b"}).path == plan().gateway({"a", "b"}).path
+    assert [others.agent(m).path == plan().agent(m).path for m in ("m1", "m2")] == [True, True]
+
+
+def test_another_cluster_token_makes_other_releases():
+    other = plan(digests=DIGESTS | {"cluster_token": digest("another")})
+
+    assert other.gateway({"a"}).path != plan().gateway({"a"}).path
+    assert other.agent("m1").path != plan().agent("m1").path
+
+
+def test_where_secrets_lie_is_told_by_owner():
+    assert references(declared(gateway__keys=[ANNA])) == {"anna": {"file": "/keys/anna", "environment": None}}
 
 
 def test_the_agent_of_a_replica_is_not_loaded_before_the_roll_reaches_it():

@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from serving.report import COLUMNS, document, endpoint, explained, notes, refusals, rows, tasks, variables
+from serving.report import COLUMNS, below, document, endpoint, explained, notes, refusals, rows, tasks, variables
 from serving.seen import Problem
 from serving.verdict import Finding, findings
 from tests.serving.declarations import declared
@@ -114,3 +114,13 @@ def test_clients_of_both_kinds_are_told_the_same_door():
     assert told["OPENAI_BASE_URL"] == "http://10.0.0.1:4000/v1"
     assert told["ANTHROPIC_BASE_URL"] == "http://10.0.0.1:4000"
     assert told["OPENAI_API_KEY"] == told["ANTHROPIC_AUTH_TOKEN"] == "the-key"
+
+
+def test_whose_keys_there_are_is_told_and_nothing_else_of_them():
+    keys = [
+        {"owner": "anna", "secret": {"file": "/keys/anna"}, "expires": "2026-12-31"},
+        {"owner": "ben", "secret": {"environment": "BEN"}, "tokens_per_minute": 9},
+    ]
+
+    assert below(declared(gateway__keys=keys), UNWELL)[0] == "keys: test, anna (until 2026-12-31), ben"
+    assert below(declared(), UNWELL) == notes(UNWELL)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from subprocess import Popen
 from typing import Any
 
@@ -18,25 +14,18 @@ import openai
 import pytest
 from openai import OpenAI
 
-from serving.gateway import status
-from serving.gateway.configuration import GatewayConfiguration, litellm_configuration
-from tests.serving.declarations import declared
-from tests.serving.gateway.endpoints import HE, HELLO_WHOLE, TOKEN, Answer, Line, Reset, Scripted, endpoint, served
+from tests.serving.gateway.endpoints import HE, HELLO_WHOLE, Answer, Line, Reset, Scripted, endpoint
+from tests.serving.gateway.starting import KEY, free_ports, started
 from tests.serving.speaking import chat, made_of, said
 from tests.serving.waiting import wait_until
 
-KEY = "sk-of-the-test"
 ASKED: dict[str, Any] = {"model": "cider-1", "messages": [{"role": "user", "content": "Hello"}]}
 BEGUN: list[Line] = said(HE, done=False)
 
 
 @pytest.fixture(scope="module")
 def ports() -> tuple[int, int]:
-    """Of the door and of the relay."""
-    with socket.socket() as one, socket.socket() as two:
-        for each in (one, two):
-            each.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], two.getsockname()[1]
+    return free_ports()
 
 
 @pytest.fixture(scope="module")
@@ -53,34 +42,6 @@ def gateway(
     yield process
     process.terminate()
     assert process.wait(60) == 0
-
-
-def started(directory: Path, ports: tuple[int, int], *scripts: Scripted) -> Popen[bytes]:
-    """The gateway's process, answering."""
-    told = GatewayConfiguration(
-        address="127.0.0.1",
-        port=ports[0],
-        key_file=str(directory / "key"),
-        token_file=str(directory / "token"),
-        fingerprints=("k", "t"),
-        litellm="litellm.yaml",
-        relay_port=ports[1],
-        replicas=tuple(served(script.name, script.port) for script in scripts),
-    )
-    names = {"weights__0__name": "cider-1", "replicas__0__weights": "cider-1", "replicas__1__weights": "cider-1"}
-    litellm = litellm_configuration(declared(ports={"relay": ports[1]}, **names), {"a", "b"})
-    files = {"key": KEY, "token": TOKEN, "gateway.json": told.model_dump_json(), "litellm.yaml": json.dumps(litellm)}
-    for name, content in files.items():
-        (directory / name).write_text(content)
-    command = [sys.executable, "-m", "serving.gateway.daemon", str(directory / "gateway.json")]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
-    with (directory / "out").open("wb") as out:
-        process = Popen(command, stdout=out, stderr=out, env=environment)
-    if status.main([str(directory / "gateway.json"), "--wait", "300"]) != 0:
-        process.kill()
-        process.wait()
-        pytest.fail((directory / "out").read_text())
-    return process
 
 
 @pytest.fixture
