@@ -6,6 +6,7 @@ CidermillError
 ├── LayersRefused        the weights' layers cannot be split over the machines as declared
 ├── LinksUnreadable      macOS does not tell about Thunderbolt ports or does not change them
 ├── StartRefused         an agent does not start or admit a rank now
+├── DrainRefused         an agent cannot hold its replica back, or let it go again
 ├── RequestRefused       a client's request must not reach mlx-lm as it is
 ├── QueueFull            as many requests wait for a replica as may
 ├── ReplicaUnavailable   a replica does not take a request now, and it has waited as long as it may
@@ -44,6 +45,10 @@ class LinksUnreadable(CidermillError):
 
 class StartRefused(CidermillError):
     """An agent does not start or admit a rank now."""
+
+
+class DrainRefused(CidermillError):
+    """An agent cannot hold its replica back, or let it go again."""
 
 
 class RequestRefused(CidermillError):

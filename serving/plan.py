@@ -256,6 +256,7 @@ class Plan:
             context_tokens=replica.context_tokens,
             wait_seconds=replica.wait_seconds,
             body_bytes=body_limit(self._replica(replica, first)),
+            kept_prompts=replica.slots,  # as `serving.rank.loop.arguments` has it
         )
 
     def _release(self, kind: str, environment: str, files: Mapping[str, str]) -> Release:

@@ -64,6 +64,8 @@ class ServedReplica(Declared):
     """How long a request may be held for it."""
     body_bytes: int
     """The most that it takes of a request's body."""
+    kept_prompts: int = 0
+    """How many requests its ranks keep read after they were answered; 0 when nobody knows."""
 
 
 class GatewayConfiguration(Declared):

@@ -12,6 +12,7 @@ from typing import Any, Final
 from serving.endpoint.answering import Event
 from serving.endpoint.readiness import Patience, watched
 from serving.errors import UpstreamFailed, UpstreamUnreachable
+from serving.gateway.affinity import beginnings
 from serving.gateway.relay_replicas import Known, Replicas, choose
 from serving.gateway.relay_upstream import Endpoints, Full, Refusal, Refused
 from serving.rank.asked import FIELD, Asked
@@ -37,6 +38,7 @@ class Turn:
         self._endpoints = endpoints
         self._path = path
         self._body = upstream_body(body)
+        self._beginnings = beginnings(body)
         self._headers = headers
         self._patience = Patience(max(each.served.wait_seconds for each in serving), self)
         self._full: dict[Known, tuple[float, Refusal]] = {}
@@ -73,6 +75,7 @@ class Turn:
                     if not isinstance(event, str):
                         self._taken = True
                         yield event
+            at.remembered.note(self._beginnings)
         except Full as full:
             self._full[at] = (asyncio.get_running_loop().time(), full.refusal)
             raise
@@ -100,7 +103,7 @@ class Turn:
         now = asyncio.get_running_loop().time()
         full = {each for each, (when, _) in self._full.items() if not self._taken or now < when + _AGAIN_SECONDS}
         avoided = () if self._failed is None else (self._failed,)
-        chosen = choose((each for each in self._serving if each not in full), avoided)
+        chosen = choose((each for each in self._serving if each not in full), avoided, self._beginnings)
         if chosen is None:
             if full and not self._taken:
                 raise Refused(min((refusal for _, refusal in self._full.values()), key=lambda each: each.retry_seconds))

@@ -95,6 +95,7 @@ def test_the_gateway_is_told_where_a_replica_answers_and_how_much_it_takes():
             context_tokens=8192,
             wait_seconds=60,
             body_bytes=327_680,
+            kept_prompts=4,
         ),
     )
     assert told.relay_port == 7442

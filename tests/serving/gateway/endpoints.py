@@ -15,6 +15,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 
+from serving.api import GENERATION_HEADER
 from serving.gateway.configuration import ServedReplica
 from serving.gateway.relay import application
 from serving.gateway.relay_replicas import Known, Replicas, Times
@@ -68,6 +69,7 @@ class Scripted:
     frozen: bool = False
     over: threading.Event = field(default_factory=threading.Event)
     looks: int = 0
+    generation: int = 1
 
     def afresh(self) -> Scripted:
         """The same, with nothing planned and nothing asked."""
@@ -93,6 +95,7 @@ def served(name: str, port: int, **changes: Any) -> ServedReplica:
         context_tokens=2048,
         wait_seconds=30,
         body_bytes=100_000,
+        kept_prompts=4,
     )
     return told.model_copy(update=changes)
 
@@ -117,6 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
         assert self.headers["Authorization"] == f"Bearer {TOKEN}"
         self.server.script.looks += 1
         self.send_response(200 if self.server.script.ready else 503)
+        self.send_header(GENERATION_HEADER, str(self.server.script.generation))
         self.end_headers()
         self.wfile.write(b"ready\n" if self.server.script.ready else b"replica is forming")
 
