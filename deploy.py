@@ -38,8 +38,8 @@ fleet.refuse(report.refusals(findings))
 
 python = pythons.python_for(me, facts[me], declared=cluster.python.model_dump(), root=layout.PYTHON)
 packages = packaging.packages(target=python.target, package="serving", mac_wheels=versions.JACCL_WHEEL)
-keys = control.kept_secrets(cluster.name, [plan.CLUSTER_TOKEN, plan.GATEWAY_KEY])
-planned = plan.Plan(cluster, lab, weights_files, packages=packages, fingerprints=control.fingerprints(keys))
+keys = control.all_secrets(cluster.name, [plan.CLUSTER_TOKEN, plan.GATEWAY_KEY], plan.references(cluster))
+planned = plan.Plan(cluster, lab, weights_files, packages, control.fingerprints(keys, plan.references(cluster)))
 clients = {"path": control.client_file(cluster.name), "variables": report.variables(cluster, keys[plan.GATEWAY_KEY])}
 fleet.settled(__file__)
 

@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pyinfra.api.command import FunctionCommand
+from pyinfra.api.exceptions import DeployError
 from pyinfra.api.hiddenvalue import HiddenValue
 from pyinfra.context import host
 
@@ -21,6 +22,43 @@ from operations.rehearsal import rehearsal
 from operations.remote import Commands, differs, operation
 
 DIRECTORY = Path(".cidermill")
+
+
+class NoSecret(DeployError):
+    """A secret is not where it was declared to be."""
+
+
+def all_secrets(
+    cluster: str, made: Collection[str], found: Mapping[str, Mapping[str, str | None]]
+) -> dict[str, HiddenValue]:
+    """The cluster's own secrets by name, and those that were declared by where they are found. Raises NoSecret."""
+    return kept_secrets(cluster, made) | found_secrets(found)
+
+
+def found_secrets(references: Mapping[str, Mapping[str, str | None]]) -> dict[str, HiddenValue]:
+    """Secrets by name, each from a `file` or from a variable of the `environment`. Raises NoSecret with all faults."""
+    found, faults = dict[str, HiddenValue](), list[str]()
+    for name, reference in references.items():
+        place = f"file {reference['file']}" if reference["file"] else f"environment variable {reference['environment']}"
+        try:
+            secret = _found(reference)
+        except (OSError, UnicodeDecodeError) as error:
+            faults.append(f"cannot read secret '{name}': {place}: {getattr(error, 'strerror', None) or 'not text'}")
+            continue
+        if len(secret.split()) != 1:
+            seen = "more than one word" if secret else "nothing"
+            faults.append(f"cannot use secret '{name}': {place} holds {seen}, needed the secret alone. Put it there")
+            continue
+        found[name] = HiddenValue(secret)
+    if faults:
+        raise NoSecret("\n".join(faults))
+    return found
+
+
+def _found(reference: Mapping[str, str | None]) -> str:
+    if reference["file"]:
+        return Path(reference["file"]).read_text().strip()
+    return os.environ.get(reference["environment"] or "", "").strip()
 
 
 def kept_secrets(cluster: str, names: Collection[str]) -> dict[str, HiddenValue]:
@@ -33,9 +71,18 @@ def kept_secrets(cluster: str, names: Collection[str]) -> dict[str, HiddenValue]
     return {name: HiddenValue((kept | made)[name]) for name in names}
 
 
-def fingerprints(secrets: Mapping[str, HiddenValue]) -> dict[str, str]:
-    """Names each secret without telling it: it was drawn from 256 bits, so this cannot be searched for."""
-    return {name: hashlib.sha256(_plain(secret).encode()).hexdigest()[:12] for name, secret in secrets.items()}
+def fingerprints(secrets: Mapping[str, HiddenValue], found: Collection[str] = ()) -> dict[str, str]:
+    """Names each secret without telling it.
+
+    Ours were drawn from 256 bits, so this cannot be searched for. One of those that were `found` may be a word that
+    somebody thought of, so ours go into its name as well.
+    """
+    ours = "".join(_plain(secret) for name, secret in secrets.items() if name not in found)
+    keys = {name: ours if name in found else "" for name in secrets}
+    return {
+        name: hashlib.sha256(f"{keys[name]}{_plain(secret)}".encode()).hexdigest()[:12]
+        for name, secret in secrets.items()
+    }
 
 
 def _secrets_file(cluster: str) -> Path:

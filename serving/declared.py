@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 
 class Declared(BaseModel):
@@ -36,6 +36,8 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+(\.\d+)?$")]
 Layers = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)]
 AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/\S*$")]
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*[^\s?#/])?$")]
+"""Without a slash at its end, and without a password in it."""
 
 
 class Machine(Declared):
@@ -142,11 +144,38 @@ class Replica(Declared):
     grace_seconds: Annotated[int, Field(ge=1, le=600)] = 60
 
 
+class SecretReference(Declared):
+    """Where the machine you type on finds a secret; the secret itself is never declared."""
+
+    file: AbsolutePath | None = None
+    environment: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.file is None) == (self.environment is None):
+            raise ValueError("a secret is either in a file or in an environment variable; declare exactly one")
+        return self
+
+
+class External(Declared):
+    """A backend that is none of ours: any server of OpenAI's API that streams."""
+
+    name: Name
+    url: Url
+    serves: Annotated[str, Field(min_length=1, max_length=200)]
+    kind: Literal["openai"] = "openai"
+    secret: SecretReference | None = None
+    use: Literal["by name", "when no replica can"] = "by name"
+    instead_of: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    context_tokens: Annotated[int, Field(ge=256)] = 8192
+
+
 class Gateway(Declared):
-    """The machine that carries LiteLLM, and the port clients use."""
+    """The machine that carries LiteLLM, the port clients use, and what else may answer them."""
 
     machine: Name
     port: Port = 4000
+    external: Annotated[tuple[External, ...], Field(strict=False)] = ()
 
 
 class Ports(Declared):

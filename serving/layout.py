@@ -35,6 +35,11 @@ TOKEN = f"{SECRETS}/cluster.token"
 KEY = f"{SECRETS}/gateway.key"
 
 
+def external_key(name: str) -> str:
+    """Where the gateway finds the key that a backend of somebody else's asks for."""
+    return f"{SECRETS}/external-{name}.key"
+
+
 def directories(account: str) -> list[tuple[str, str, str, int]]:
     """(path, owner, group, mode as its decimal digits) of every directory, parents first."""
     ours = (ROOT, PYTHON, ENVIRONMENTS, SOFTWARE, RELEASES, WEIGHTS)

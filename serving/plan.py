@@ -24,9 +24,14 @@ from serving.configuration import (
     Member,
     ReplicaConfiguration,
 )
-from serving.declared import Declared, Replica
+from serving.declared import Declared, External, Replica
 from serving.endpoint.requests import body_limit
-from serving.gateway.configuration import GatewayConfiguration, ServedReplica, litellm_configuration
+from serving.gateway.configuration import (
+    ExternalBackend,
+    GatewayConfiguration,
+    ServedReplica,
+    litellm_configuration,
+)
 from serving.layers import split
 from serving.layout import (
     CONFIRMED,
@@ -40,6 +45,7 @@ from serving.layout import (
     STATE,
     TOKEN,
     WEIGHTS,
+    external_key,
 )
 from serving.seen import Mac, Seen
 from serving.transport import cable_addresses, ring_hosts
@@ -127,7 +133,10 @@ class Plan:
     def secrets(self, machine: str, keys: Mapping[str, K]) -> dict[str, K]:
         """The secrets a machine needs by their path on it; `keys` are all of them by name, perhaps wrapped."""
         mine = {TOKEN: keys[CLUSTER_TOKEN]}
-        return mine | {KEY: keys[GATEWAY_KEY]} if self._is_door(machine) else mine
+        if not self._is_door(machine):
+            return mine
+        external = {external_key(name): keys[secret] for name, secret in _external_secrets(self.cluster).items()}
+        return mine | {KEY: keys[GATEWAY_KEY]} | external
 
     def weights(self, machine: str) -> list[Sent]:
         """The weights a machine needs."""
@@ -233,10 +242,14 @@ class Plan:
             port=self.cluster.gateway.port,
             key_file=KEY,
             token_file=TOKEN,
-            fingerprints=(self.fingerprints[GATEWAY_KEY], self.fingerprints[CLUSTER_TOKEN]),
+            fingerprints=tuple(
+                self.fingerprints[name]
+                for name in (GATEWAY_KEY, CLUSTER_TOKEN, *_external_secrets(self.cluster).values())
+            ),
             litellm="litellm.yaml",
             relay_port=self.cluster.ports.relay,
             replicas=tuple(self._served(replica) for replica in self.cluster.replicas if replica.name in proven),
+            external=tuple(map(_backend, self.cluster.gateway.external)),
         )
         return self._release("gateway", "gateway", {"litellm.yaml": litellm, "gateway.json": _text(configuration)})
 
@@ -266,6 +279,35 @@ class Plan:
 
     def _is_door(self, machine: str) -> bool:
         return machine == self.cluster.gateway.machine
+
+
+def references(cluster: Cluster) -> dict[str, dict[str, str | None]]:
+    """Where the secrets are found that are not made here: `file` or `environment` of each, by its name."""
+    return {
+        _secret_name(backend.name): backend.secret.model_dump()
+        for backend in cluster.gateway.external
+        if backend.secret is not None
+    }
+
+
+def _external_secrets(cluster: Cluster) -> dict[str, str]:
+    """The names of the secrets of external backends, by the names of these."""
+    return {each.name: _secret_name(each.name) for each in cluster.gateway.external if each.secret is not None}
+
+
+def _secret_name(backend: str) -> str:
+    return f"external {backend}"
+
+
+def _backend(declared: External) -> ExternalBackend:
+    """A backend that is none of ours, as the gateway's relay is told of it."""
+    return ExternalBackend(
+        name=declared.name,
+        url=declared.url,
+        serves=declared.serves,
+        instead_of=declared.instead_of,
+        key_file=None if declared.secret is None else external_key(declared.name),
+    )
 
 
 def _daemon(plist: dict[str, Any]) -> Daemon:

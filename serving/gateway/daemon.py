@@ -23,6 +23,7 @@ import uvicorn
 from serving import logs
 from serving.gateway import relay
 from serving.gateway.configuration import PATHS, SWITCHES, GatewayConfiguration
+from serving.gateway.relay_external import Backends
 from serving.gateway.relay_replicas import Replicas
 from serving.gateway.relay_upstream import Endpoints
 from serving.layout import LOGS
@@ -46,7 +47,8 @@ def main(path: str) -> None:
 
     logs.take_over("LiteLLM", "LiteLLM Proxy", "LiteLLM Router")
     door = _server(only_allowed(app), configuration.address, configuration.port)  # pyright: ignore[reportUnknownArgumentType]  # untyped upstream
-    beneath = relay.application(Replicas(configuration.replicas, token), Endpoints(token), token)
+    external = Backends(configuration.external)
+    beneath = relay.application(Replicas(configuration.replicas, token), Endpoints(token), token, external)
     behind = _server(beneath, "127.0.0.1", configuration.relay_port)
     with asyncio.Runner(loop_factory=door.get_loop_factory()) as runner:
         runner.run(serve(door, behind))

@@ -86,6 +86,11 @@ class Known:
             return self.seen.ready
         return self.seen.since > self._doubted or self.seen.at >= self._doubted + self._doubt
 
+    @property
+    def may_be_ready(self) -> bool:
+        """Whether it says that it is ready, doubted or not, or was not asked yet."""
+        return self.seen.ready or self.seen is UNSEEN
+
     def doubt(self, now: float) -> None:
         """It has failed a request."""
         self._doubted = now
@@ -165,7 +170,8 @@ class Replicas:
             async with asyncio.timeout(self._times.look):
                 response = await self._client.get(f"{url}/ready")
         except (httpx.HTTPError, TimeoutError) as error:
-            reason = f"{url} does not answer: {type(error).__name__} {error}".strip()
+            # Clients may read this, and addresses are not theirs to know.
+            reason = f"its endpoint does not answer: {type(error).__name__}"
             return Seen(answered=False, ready=False, reason=reason, since=began, at=began)
         ready = response.status_code == _OK
         return Seen(

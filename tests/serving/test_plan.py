@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,8 +9,8 @@ from serving import daemons, layout
 from serving.configuration import AgentConfiguration, File, LinksConfiguration, Manifest
 from serving.errors import LayersRefused
 from serving.gateway.configuration import GatewayConfiguration, ServedReplica
-from serving.plan import Plan
-from tests.serving.declarations import declared
+from serving.plan import Plan, references
+from tests.serving.declarations import backend, declared
 from tests.serving.labs import all_well, domain
 
 MANIFESTS = {"w": Manifest(files={"config.json": File(size=2, sha256="ab")}, digest="0123456789abcdef")}
@@ -99,6 +100,22 @@ def test_the_gateway_is_told_where_a_replica_answers_and_how_much_it_takes():
         ),
     )
     assert told.relay_port == 7442
+
+
+def test_a_backend_that_is_none_of_ours_is_told_to_the_gateway_alone_and_its_secret_is_a_file_there():
+    theirs = backend(secret={"environment": "BIG_KEY"})
+    told = plan(gateway__external=[theirs])
+    named = replace(told, fingerprints={**FINGERPRINTS, "external big": "cc"})
+    configuration = GatewayConfiguration.model_validate_json(named.gateway({"a"}).files["gateway.json"])
+    (one,) = configuration.external
+
+    assert references(told.cluster) == {"external big": {"file": None, "environment": "BIG_KEY"}}
+    assert (one.name, one.serves, one.key_file) == ("big", "qwen3:30b", "/opt/cidermill/secrets/external-big.key")
+    assert configuration.fingerprints == ("bb", "aa", "cc")
+    keys = {"cluster_token": "c", "gateway_key": "g", "external big": "e"}
+    assert told.secrets("m1", keys)[one.key_file] == "e"
+    assert "e" not in told.secrets("m2", keys).values()
+    assert told.agent("m1").path == plan().agent("m1").path
 
 
 def test_other_weights_lie_in_another_directory():
