@@ -193,6 +193,30 @@ cluster = declare(
                 "expires": "2027-12-31",
             },
         ],
+        # (default) Other servers of OpenAI's API that may answer clients as well: Ollama, llama.cpp's server, exo, a
+        # cloud. None of them unless you name it here. What one answers says so: `x-cidermill-replica: external:NAME`.
+        # {
+        #     # What it is called here; clients ask for this name when it is used by name.
+        #     "name": "workstation",
+        #     # Where its API is, as an OpenAI client is told.
+        #     "url": "http://192.168.1.40:11434/v1",
+        #     # What it calls the model itself.
+        #     "serves": "qwen3:30b",
+        #     # (default) How it is spoken to: "openai", with streams.
+        #     "kind": "openai",
+        #     # (default) Its key, as the machine you type on finds it: {"file": PATH} or {"environment": NAME}. It goes
+        #     # to the gateway's Mac as a file that only the service account reads. None: it asks for no key.
+        #     "secret": {"environment": "WORKSTATION_KEY"},
+        #     # (default) "by name": for who asks for it. "when no replica can": in place of weights none of whose
+        #     # replicas is ready, or all of whose replicas turn a request away because they are full. Prompts then
+        #     # leave your Macs. An answer that was begun by a replica is never handed over.
+        #     "use": "when no replica can",
+        #     # (default) The weights that it answers for then; by name: leave it out.
+        #     "instead_of": ["qwen3-235b-instruct-8bit"],
+        #     # (default) The longest prompt and answer together, as clients are told.
+        #     "context_tokens": 8192,
+        # },
+        "external": [],
     },
     # (default) macOS must be at least this; Macs of one replica must run the very same build. None: not checked.
     macos={"at_least": "26.3"},

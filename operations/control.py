@@ -25,8 +25,10 @@ from operations.remote import Commands, differs, operation
 DIRECTORY = Path(".cidermill")
 _LEAST_CHARACTERS = 20
 
-References = Mapping[str, Mapping[str, str | None]]
-"""By name, `file` or `environment`: where a secret lies."""
+Reference = Mapping[str, str | bool | None]
+References = Mapping[str, Reference]
+"""By name, `file` or `environment`: where a secret lies. One that is `handed_out` to clients is drawn at random, and no
+other is the same; what somebody else's server asks for may be a word."""
 
 
 def kept_secrets(cluster: str, names: Collection[str], *, given: References | None = None) -> dict[str, HiddenValue]:
@@ -50,7 +52,7 @@ def unusable(given: References, *, on: str) -> list[tuple[str, str]]:
     faults = [f"the key of '{name}': {fault}" for name, (_, fault) in read.items() if fault]
     first: dict[str, str] = {}
     for name, (text, _) in read.items():
-        if text and first.setdefault(text, name) != name:
+        if text and _is_handed_out(given[name]) and first.setdefault(text, name) != name:
             faults.append(f"the key of '{name}': it is that of '{first[text]}' as well. Give each a secret of its own.")
     return [(on, f"cannot use {fault}") for fault in faults]
 
@@ -65,15 +67,20 @@ def hidden(text: str) -> HiddenValue:
     return HiddenValue(text)
 
 
-def _given(reference: Mapping[str, str | None]) -> tuple[str, str]:
+def _is_handed_out(reference: Reference) -> bool:
+    return reference.get("handed_out") is not False
+
+
+def _given(reference: Reference) -> tuple[str, str]:
     """A secret, and why it cannot be used; one of the two is empty."""
     name, path = reference.get("environment"), reference.get("file")
     if path is None:
         where, text, fault = f"the environment variable {name}", os.environ.get(str(name), ""), ""
     else:
-        where = path
-        text, fault = _read(Path(path).expanduser())
-    return _judged(text.strip(), where) if not fault else ("", f"{where} {fault}")
+        where = str(path)
+        text, fault = _read(Path(where).expanduser())
+    least = _LEAST_CHARACTERS if _is_handed_out(reference) else 1
+    return _judged(text.strip(), where, least) if not fault else ("", f"{where} {fault}")
 
 
 def _read(path: Path) -> tuple[str, str]:
@@ -89,14 +96,14 @@ def _read(path: Path) -> tuple[str, str]:
         return "", "holds something other than text. Put the key there, on one line."
 
 
-def _judged(text: str, where: str) -> tuple[str, str]:
+def _judged(text: str, where: str, least: int) -> tuple[str, str]:
     if not text:
         return "", f"{where} is missing or empty. Put the key there."
     if not all("!" <= character <= "~" for character in text):
         return "", f"{where} holds more than one word of ASCII. Put the key alone there: `openssl rand -base64 32`."
-    if len(text) < _LEAST_CHARACTERS:
+    if len(text) < least:
         return "", (
-            f"{where} holds {len(text)} characters, needed {_LEAST_CHARACTERS}, drawn at random. "
+            f"{where} holds {len(text)} characters, needed {least}, drawn at random. "
             "Make one: `openssl rand -base64 32`."
         )
     return text, ""

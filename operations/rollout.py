@@ -186,7 +186,8 @@ def _after() -> str:
 
 
 def _serves(seen: Mapping[str, Any]) -> bool:
-    return _replica_state(seen) == "ready"
+    # One that drains is proven, and whoever asks it sees by itself that it takes nothing for now.
+    return _replica_state(seen) in ("ready", "draining")
 
 
 def _replica_state(seen: Mapping[str, Any]) -> str | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field, StringConstraints
 
 from serving.configuration import ReplicaConfiguration
 from serving.declared import Declared
@@ -15,6 +15,12 @@ from serving.rank.status import RankStatus, Tick
 
 StateName = Literal["absent", "forming", "loading", "warming", "ready", "draining", "failed", "broken"]
 Pressure = Literal["normal", "warning", "critical"]
+
+Owner = Annotated[str, StringConstraints(pattern=r"^[\w.@:-]{1,64}$")]
+"""Whose drain it is."""
+
+GENERATION_HEADER: Final = "x-cidermill-generation"
+"""Of every answer to GET /ready: which start of the ranks it speaks of. What an earlier one had read is gone."""
 
 
 class _Told(Declared):
@@ -81,6 +87,8 @@ class EndpointReport(_Told):
     requests: Mapping[str, int]
     """By outcome."""
     prompt_tokens: int
+    cached_tokens: int = 0
+    """Of these, those that mlx-lm had read for an earlier request."""
     completion_tokens: int
     replayed: int
     """Attempts after a failure, of answers that had not begun."""
@@ -113,6 +121,23 @@ class Order(Declared):
 
     agreement: str
     """The sender's."""
+
+
+class DrainOrder(Declared):
+    """The body of PUT /replica/drain: the replica takes nothing new, until this has run out or is lifted.
+
+    Ordered again by the same name, it is renewed.
+    """
+
+    by: Owner
+    seconds: Annotated[float, Field(ge=1, le=86_400)]
+
+
+class Readmission(Declared):
+    """The body of DELETE /replica/drain."""
+
+    by: Owner | None
+    """Whose drain ends; None ends everybody's."""
 
 
 class RankOrder(Order):

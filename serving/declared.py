@@ -39,6 +39,8 @@ Layers = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)]
 AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/\S*$")]
 Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$"), _parsed(date.fromisoformat)]
 Count = Annotated[int, Field(ge=1)]
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*[^\s?#/])?$")]
+"""Without a slash at its end, and without a password in it."""
 
 
 class Machine(Declared):
@@ -145,7 +147,7 @@ class Replica(Declared):
     grace_seconds: Annotated[int, Field(ge=1, le=600)] = 60
 
 
-class Secret(Declared):
+class SecretReference(Declared):
     """Where on the control machine a secret is read, when it is needed; the secret itself is in no declaration."""
 
     file: Annotated[str, StringConstraints(pattern=r"^(/|~/)\S+$")] | None = None
@@ -162,7 +164,7 @@ class ClientKey(Declared):
     """A key that is handed out: whose it is, what it opens, how much of it, and until when."""
 
     owner: Name
-    secret: Secret
+    secret: SecretReference
     names: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = None
     requests_per_minute: Count | None = None
     tokens_per_minute: Count | None = None
@@ -170,12 +172,27 @@ class ClientKey(Declared):
     expires: Day | None = None
 
 
+class External(Declared):
+    """A backend that is none of ours: any server of OpenAI's API that streams."""
+
+    name: Name
+    url: Url
+    serves: Annotated[str, Field(min_length=1, max_length=200)]
+    kind: Literal["openai"] = "openai"
+    secret: SecretReference | None = None
+    use: Literal["by name", "when no replica can"] = "by name"
+    instead_of: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    context_tokens: Annotated[int, Field(ge=256)] = 8192
+
+
 class Gateway(Declared):
-    """The machine that carries LiteLLM, the port clients use, and the keys they may show besides the lab's own."""
+    """The machine that carries LiteLLM, the port clients use, the keys they may show besides the lab's own, and what
+    else may answer them."""
 
     machine: Name
     port: Port = 4000
     keys: Annotated[tuple[ClientKey, ...], Field(strict=False)] = ()
+    external: Annotated[tuple[External, ...], Field(strict=False)] = ()
 
 
 class Ports(Declared):

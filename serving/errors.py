@@ -8,6 +8,7 @@ CidermillError
 ├── StartRefused         an agent does not start or admit a rank now
 ├── KeysUnreadable       the file of keys does not say who may come in
 ├── KeyRefused           a client may not come in with this request, or not now
+├── DrainRefused         an agent cannot hold its replica back, or let it go again
 ├── RequestRefused       a client's request must not reach mlx-lm as it is
 ├── QueueFull            as many requests wait for a replica as may
 ├── ReplicaUnavailable   a replica does not take a request now, and it has waited as long as it may
@@ -60,6 +61,10 @@ class KeyRefused(CidermillError):
         self.status = status
         self.code = code
         self.retry_seconds = retry_seconds
+
+
+class DrainRefused(CidermillError):
+    """An agent cannot hold its replica back, or let it go again."""
 
 
 class RequestRefused(CidermillError):

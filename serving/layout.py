@@ -38,6 +38,11 @@ KEYS = f"{SECRETS}/keys.json"
 """All keys that the gateway takes, by their digests."""
 
 
+def external_key(name: str) -> str:
+    """Where the gateway finds the key that a backend of somebody else's asks for."""
+    return f"{SECRETS}/external-{name}.key"
+
+
 def directories(account: str) -> list[tuple[str, str, str, int]]:
     """(path, owner, group, mode as its decimal digits) of every directory, parents first."""
     ours = (ROOT, PYTHON, ENVIRONMENTS, SOFTWARE, RELEASES, WEIGHTS)

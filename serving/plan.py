@@ -24,9 +24,14 @@ from serving.configuration import (
     Member,
     ReplicaConfiguration,
 )
-from serving.declared import Declared, Replica
+from serving.declared import Declared, External, Replica
 from serving.endpoint.requests import body_limit
-from serving.gateway.configuration import GatewayConfiguration, ServedReplica, litellm_configuration
+from serving.gateway.configuration import (
+    ExternalBackend,
+    GatewayConfiguration,
+    ServedReplica,
+    litellm_configuration,
+)
 from serving.gateway.keys import Key, key_of, written
 from serving.layers import split
 from serving.layout import (
@@ -42,6 +47,7 @@ from serving.layout import (
     STATE,
     TOKEN,
     WEIGHTS,
+    external_key,
 )
 from serving.seen import Mac, Seen
 from serving.transport import cable_addresses, ring_hosts
@@ -116,7 +122,7 @@ class Plan:
     packages: Mapping[str, Named]
     """`node`, `gateway` and `software`; only what they are called where they lie matters here."""
     digests: Mapping[str, str]
-    """SHA-256 of each secret, by its name: those of CLUSTER_TOKEN and GATEWAY_KEY, and one for each owner of a key."""
+    """SHA-256 of each secret, by its name: those of CLUSTER_TOKEN and GATEWAY_KEY, and of all `references`."""
 
     def environments(self, machine: str) -> list[str]:
         """The kinds of environment a machine needs."""
@@ -129,7 +135,10 @@ class Plan:
     def secrets(self, machine: str, keys: Mapping[str, K], wrap: Callable[[str], K]) -> dict[str, K]:
         """The secrets a machine needs by their path on it; `keys` are all of them by name, wrapped as `wrap` does."""
         mine = {TOKEN: keys[CLUSTER_TOKEN]}
-        return mine | {KEY: keys[GATEWAY_KEY], KEYS: wrap(self._keys())} if self._is_door(machine) else mine
+        if not self._is_door(machine):
+            return mine
+        external = {external_key(name): keys[secret] for name, secret in _external_secrets(self.cluster).items()}
+        return mine | {KEY: keys[GATEWAY_KEY], KEYS: wrap(self._keys())} | external
 
     def weights(self, machine: str) -> list[Sent]:
         """The weights a machine needs."""
@@ -236,10 +245,11 @@ class Plan:
             key_file=KEY,
             keys_file=KEYS,
             token_file=TOKEN,
-            fingerprints=(self._fingerprint,),
+            fingerprints=(self._fingerprint, *map(self._fingerprint_of, _external_secrets(self.cluster).values())),
             litellm="litellm.yaml",
             relay_port=self.cluster.ports.relay,
             replicas=tuple(self._served(replica) for replica in self.cluster.replicas if replica.name in proven),
+            external=tuple(map(_backend, self.cluster.gateway.external)),
         )
         return self._release("gateway", "gateway", {"litellm.yaml": litellm, "gateway.json": _text(configuration)})
 
@@ -252,6 +262,10 @@ class Plan:
     def _fingerprint(self) -> str:
         """The token's."""
         return self.digests[CLUSTER_TOKEN][:12]
+
+    def _fingerprint_of(self, name: str) -> str:
+        """That of a secret which somebody may have thought of: the token's digest goes into it, so it tells nothing."""
+        return hashlib.sha256(f"{self.digests[CLUSTER_TOKEN]}{self.digests[name]}".encode()).hexdigest()[:12]
 
     def _replica(self, replica: Replica, machine: str) -> ReplicaConfiguration:
         memory = [_memory_gb(self.cluster, self.seen, name) for name in replica.machines]
@@ -269,6 +283,7 @@ class Plan:
             context_tokens=replica.context_tokens,
             wait_seconds=replica.wait_seconds,
             body_bytes=body_limit(self._replica(replica, first)),
+            kept_prompts=replica.slots,  # as `serving.rank.loop.arguments` has it
         )
 
     def _release(self, kind: str, environment: str, files: Mapping[str, str]) -> Release:
@@ -278,6 +293,26 @@ class Plan:
 
     def _is_door(self, machine: str) -> bool:
         return machine == self.cluster.gateway.machine
+
+
+def _external_secrets(cluster: Cluster) -> dict[str, str]:
+    """The names of the secrets of external backends, by the names of these."""
+    return {each.name: _secret_name(each.name) for each in cluster.gateway.external if each.secret is not None}
+
+
+def _secret_name(backend: str) -> str:
+    return f"external {backend}"
+
+
+def _backend(declared: External) -> ExternalBackend:
+    """A backend that is none of ours, as the gateway's relay is told of it."""
+    return ExternalBackend(
+        name=declared.name,
+        url=declared.url,
+        serves=declared.serves,
+        instead_of=declared.instead_of,
+        key_file=None if declared.secret is None else external_key(declared.name),
+    )
 
 
 def _daemon(plist: dict[str, Any]) -> Daemon:
@@ -334,9 +369,14 @@ def _replica(
     )
 
 
-def references(cluster: Cluster) -> dict[str, dict[str, str | None]]:
-    """Where the secrets of declared keys lie, by owner: `file` or `environment`."""
-    return {key.owner: key.secret.model_dump() for key in cluster.gateway.keys}
+def references(cluster: Cluster) -> dict[str, dict[str, str | bool | None]]:
+    """Where the secrets are found that are not made here: `file` or `environment` of each, by its name.
+
+    Those that are `handed_out` are keys, by their owner; the others belong to backends that are none of ours.
+    """
+    keys = {key.owner: {**key.secret.model_dump(), "handed_out": True} for key in cluster.gateway.keys}
+    theirs = [(backend.name, backend.secret) for backend in cluster.gateway.external if backend.secret is not None]
+    return keys | {_secret_name(name): {**secret.model_dump(), "handed_out": False} for name, secret in theirs}
 
 
 def weights_directory(name: str, manifest: Manifest) -> str:

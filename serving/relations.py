@@ -50,7 +50,7 @@ def faults(data: object) -> list[Fault]:
     if not isinstance(data, Mapping):
         return []
     pieces = _pieces(cast("Mapping[str, Any]", data))
-    checks = (_names, _addresses, _links, _replicas, _cabling, _gateway, _keys, _network)
+    checks = (_names, _addresses, _links, _replicas, _cabling, _gateway, _keys, _external, _network)
     return [fault for check in checks for fault in check(pieces)]
 
 
@@ -217,6 +217,22 @@ def _keys(pieces: Pieces) -> Iterator[Fault]:
         if key.owner == pieces.name:
             yield Fault((*here, "owner"), f"'{key.owner}' is the lab itself, whose own key is made by the deploy")
         yield from _unknown((*here, "names"), key.names or (), pieces.weights_names, "weights")
+
+
+def _external(pieces: Pieces) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for index, backend in enumerate(() if pieces.gateway is None else pieces.gateway.external):
+        here: Path = ("gateway", "external", index)
+        if backend.name in seen or backend.name in pieces.weights_names:
+            yield Fault((*here, "name"), f"'{backend.name}' is declared twice")
+        seen.add(backend.name)
+        yield from _unknown((*here, "instead_of"), backend.instead_of, pieces.weights_names, "weights")
+        if backend.use == "when no replica can" and not backend.instead_of:
+            yield Fault((*here, "instead_of"), "no weights are declared that it answers for. Name them")
+        if backend.use == "by name" and backend.instead_of:
+            yield Fault(
+                (*here, "instead_of"), "it is asked by its own name only. Leave this out, or use it when no replica can"
+            )
 
 
 def _within_the_ranks(pieces: Pieces, ports: Mapping[str, int]) -> Iterator[Fault]:

@@ -16,13 +16,15 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.api import EndpointReport, Order, RankOrder
+from serving.api import GENERATION_HEADER, DrainOrder, EndpointReport, Order, RankOrder, Readmission
 from serving.conductor.conducting import Conducting
 from serving.conductor.peers import Keeper
+from serving.declared import Declared
 from serving.endpoint.responses import ERRORS, error, unavailable
-from serving.errors import StartRefused, TransportRefused
+from serving.errors import DrainRefused, StartRefused, TransportRefused
 
 Kind = TypeVar("Kind", bound=Order)
+Words = TypeVar("Words", bound=Declared)
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 
@@ -83,6 +85,8 @@ class _Routes:
             Route("/state", self._state),
             Route("/ready", self._ready),
             Route("/replica/afresh", self._begin_afresh, methods=["POST"]),
+            Route("/replica/drain", self._drain, methods=["PUT"]),
+            Route("/replica/drain", self._readmit, methods=["DELETE"]),
             Route("/rank", self._start, methods=["POST"]),
             Route("/rank", self._stop, methods=["DELETE"]),
             Route("/rank/join", self._join, methods=["POST"]),
@@ -101,12 +105,36 @@ class _Routes:
         if self._conducting is None:
             return _conducts_none()
         why_not = await self._conducting.why_not_ready()
-        return unavailable(why_not) if why_not else PlainTextResponse("ready\n")
+        state = self._conducting.state
+        code = "draining" if state.state == "draining" else None
+        response = unavailable(why_not, code) if why_not else PlainTextResponse("ready\n")
+        response.headers[GENERATION_HEADER] = str(state.generation)
+        return response
 
     async def _begin_afresh(self, _: Request) -> Response:
         if self._conducting is None:
             return _conducts_none()
         self._conducting.begin_afresh()
+        return Response(status_code=202)
+
+    async def _drain(self, request: Request) -> Response:
+        return await self._held(
+            request, DrainOrder, lambda conducting, order: conducting.drain(order.by, order.seconds)
+        )
+
+    async def _readmit(self, request: Request) -> Response:
+        return await self._held(request, Readmission, lambda conducting, order: conducting.readmit(order.by))
+
+    async def _held(self, request: Request, kind: type[Words], act: Callable[[Conducting, Words], None]) -> Response:
+        """Do what somebody wants who may run another release than this agent, so that nothing has to agree."""
+        if self._conducting is None:
+            return _conducts_none()
+        try:
+            act(self._conducting, kind.model_validate_json(await request.body()))
+        except ValidationError as fault:
+            return PlainTextResponse(str(fault), 400)
+        except DrainRefused as refused:
+            return PlainTextResponse(str(refused), 409)
         return Response(status_code=202)
 
     async def _start(self, request: Request) -> Response:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from serving.api import AgentState, RankReport, ReplicaState, agreement
 from serving.conductor.decision import decide
+from serving.conductor.draining import Drains
 from serving.conductor.golden import ask
 from serving.conductor.listening import Listener
 from serving.conductor.observation import (
@@ -66,6 +67,8 @@ class Conducting:
         self._limits = limits(replica.manifest)
         self._generation_file = directory / "generation"
         self._course = Course(generation=_last_generation(self._generation_file))
+        self._drains = Drains(directory / "drains.json")
+        self._drained = self._drains.reason
         self._since = _now()
         self._news = asyncio.Event()
         self._listeners = [Listener(keeper, self._news, period_seconds) for keeper in keepers]
@@ -78,17 +81,18 @@ class Conducting:
 
     @property
     def state(self) -> ReplicaState:
-        """The replica as it was decided last."""
-        course = self._course
+        """The replica as it was decided last; one that is ready and held back is draining."""
+        course, drained = self._course, self._drained
+        drains = bool(drained) and course.state == "ready"
         ranks: dict[str, RankReport | None] = {
             member.machine: None if machine is None else machine.rank
             for member, machine in zip(self._replica.members, self._machines, strict=True)
         }
         return ReplicaState(
             name=self._replica.name,
-            state=course.state,
-            reason="; waiting: ".join(text for text in (course.reason, course.waiting) if text),
-            notice=course.notice,
+            state="draining" if drains else course.state,
+            reason=drained if drains else "; waiting: ".join(filter(None, (course.reason, course.waiting))),
+            notice="; ".join(filter(None, (course.notice, "" if drains else drained))),
             since=self._since,
             generation=course.generation,
             restarts=course.restarts,
@@ -107,7 +111,7 @@ class Conducting:
 
         Rank 0 has to take a step after the question: that needs every rank.
         """
-        if self._course.state == "ready" and not await self._steps():
+        if self.state.state == "ready" and not await self._steps():
             return f"replica '{self._replica.name}' is ready, but rank 0 took no step for {_STEP_SECONDS:g} seconds."
         state = self.state
         return "" if state.state == "ready" else f"replica '{state.name}' is {state.state}. {state.reason}".strip()
@@ -116,6 +120,16 @@ class Conducting:
         """Let a broken replica begin again; in any other state nothing changes."""
         self._afresh = True
         self._news.set()
+
+    def drain(self, by: str, seconds: float) -> None:
+        """Take nothing new, but bring to its end what was taken. Raises DrainRefused."""
+        self._drains.order(by, seconds)
+        self._note_drains()
+
+    def readmit(self, by: str | None) -> None:
+        """Take requests again as far as `by` held them back, or whoever did. Raises DrainRefused."""
+        self._drains.lift(by)
+        self._note_drains()
 
     async def run(self) -> None:
         """Observe, decide, act, until cancelled."""
@@ -134,6 +148,9 @@ class Conducting:
         self._machines = tuple(listener.said(now) for listener in self._listeners)
         decision = self._written(decide(self._observation(now)))
         self._afresh = False
+        for by in self._drains.run_out():
+            logging.warning("Replica %s is no longer drained by '%s', who has not renewed it", self._replica.name, by)
+        self._note_drains()
         self._note(decision.course)
         for action in decision.actions:
             self._act(action)
@@ -168,15 +185,26 @@ class Conducting:
         if before.state != course.state:
             self._since = _now()
         if _told(before) != _told(course):
-            state = self.state
-            logging.info(
-                "Replica %s is %s (generation %d). %s",
-                *(state.name, state.state, state.generation, "; ".join(filter(None, (state.reason, state.notice)))),
-            )
-            self._change.set()
-            self._change = asyncio.Event()
+            self._tell_change()
         if course.state != "warming" and self._golden is not None:
             self._golden.cancel()  # does nothing once it has an answer
+
+    def _note_drains(self) -> None:
+        reason = self._drains.reason
+        if reason != self._drained:
+            if self._course.state == "ready" and not (reason and self._drained):
+                self._since = _now()
+            self._drained = reason
+            self._tell_change()
+
+    def _tell_change(self) -> None:
+        state = self.state
+        logging.info(
+            "Replica %s is %s (generation %d). %s",
+            *(state.name, state.state, state.generation, "; ".join(filter(None, (state.reason, state.notice)))),
+        )
+        self._change.set()
+        self._change = asyncio.Event()
 
     def _act(self, action: Action) -> None:
         if isinstance(action, AskGolden):

@@ -1,6 +1,6 @@
 """The decision that moves a replica from state to state. Pure: no clock, no socket, no process.
 
-    absent → forming → loading → warming → ready        (draining is decided by who updates a replica)
+    absent → forming → loading → warming → ready        (draining is ready and held back by order: `draining`)
     absent → warming, when a conductor begins and finds ranks that serve (`adoption`)
     from any of them → failed → forming, while restarts are left, then → broken
 

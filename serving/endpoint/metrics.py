@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Final, get_args
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, get_args
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -26,7 +26,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.requests: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
-        self.held = self.prompt_tokens = self.completion_tokens = 0
+        self.held = self.prompt_tokens = self.cached_tokens = self.completion_tokens = 0
         self.replayed = self.continued = 0
         self.registry = CollectorRegistry()
         self.first = Histogram(
@@ -46,6 +46,8 @@ class Tally:
         """Take an answer that is over into account, however it ended."""
         usage = told.usage or {}
         self.prompt_tokens += usage.get("prompt_tokens", 0)
+        details: Mapping[str, Any] = usage.get("prompt_tokens_details") or {}
+        self.cached_tokens += details.get("cached_tokens", 0)
         self.completion_tokens += usage.get("completion_tokens", len(told.tokens))
         self.replayed += course.replayed
         self.continued += course.continued
@@ -58,6 +60,7 @@ class Tally:
             held=self.held,
             requests=dict(self.requests),
             prompt_tokens=self.prompt_tokens,
+            cached_tokens=self.cached_tokens,
             completion_tokens=self.completion_tokens,
             replayed=self.replayed,
             continued=self.continued,
@@ -82,6 +85,11 @@ class Exposition(Collector):
         tokens.add_metric(("out",), report.completion_tokens)
         yield from (requests, tokens)
         for name, help_text, count in (
+            (
+                "cached_tokens",
+                "Of the tokens in, those that had been read before.",
+                report.cached_tokens,
+            ),
             ("replayed", "Attempts after a failure, of answers that had not begun.", report.replayed),
             ("continued", "Attempts after a failure, of answers that had begun.", report.continued),
             ("continuation_differences", "Answers that could not be continued.", report.requests["differs"]),

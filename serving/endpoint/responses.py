@@ -67,14 +67,14 @@ def told(fault: CidermillError, replica: str, retry_seconds: int) -> Told:
     return Told(502, lost, "server_error", "failed", code="lost")
 
 
-def error(status: int, message: str, kind: str, parameter: str | None = None) -> JSONResponse:
+def error(status: int, message: str, kind: str, parameter: str | None = None, code: str | None = None) -> JSONResponse:
     """An error as OpenAI's clients expect it."""
-    return JSONResponse(Told(status, message, kind, "", parameter).object, status)
+    return JSONResponse(Told(status, message, kind, "", parameter, code).object, status)
 
 
-def unavailable(message: str) -> JSONResponse:
+def unavailable(message: str, code: str | None) -> JSONResponse:
     """The replica cannot take a request now."""
-    response = error(503, message, "server_error")
+    response = error(503, message, "server_error", code=code)
     response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
 

@@ -64,6 +64,21 @@ class ServedReplica(Declared):
     """How long a request may be held for it."""
     body_bytes: int
     """The most that it takes of a request's body."""
+    kept_prompts: int = 0
+    """How many requests its ranks keep read after they were answered; 0 when nobody knows."""
+
+
+class ExternalBackend(Declared):
+    """A backend that is none of ours, as the relay is told of it."""
+
+    name: str
+    url: str
+    """With the path that OpenAI's own paths follow, without a slash at its end."""
+    serves: str
+    """What it calls what it serves."""
+    instead_of: tuple[str, ...] = ()
+    """The weights that it answers for when no replica can; empty when clients ask for it by name."""
+    key_file: str | None = None
 
 
 class GatewayConfiguration(Declared):
@@ -84,15 +99,20 @@ class GatewayConfiguration(Declared):
     relay_port: int
     """On loopback."""
     replicas: tuple[ServedReplica, ...]
+    external: tuple[ExternalBackend, ...] = ()
 
 
 def litellm_configuration(cluster: Cluster, proven: Collection[str]) -> dict[str, Any]:
     """LiteLLM's configuration: one deployment per name that proven replicas serve; secrets only by name."""
     serving = [replica for replica in cluster.replicas if replica.name in proven]
     names = dict.fromkeys(replica.weights for replica in serving)
+    others = dict.fromkeys(
+        name for backend in cluster.gateway.external for name in (backend.instead_of or (backend.name,))
+    )
     return {
         "model_list": [
-            _deployment(cluster, name, [replica for replica in serving if replica.weights == name]) for name in names
+            *(_deployment(cluster, name, [each for each in serving if each.weights == name]) for name in names),
+            *(_external(cluster, name) for name in others if name not in names),
         ],
         "litellm_settings": {
             "drop_params": True,
@@ -117,8 +137,18 @@ def litellm_configuration(cluster: Cluster, proven: Collection[str]) -> dict[str
 def _deployment(cluster: Cluster, name: str, replicas: Sequence[Replica]) -> dict[str, Any]:
     # Whichever replica answers, it must hold what was promised.
     context_tokens = min(replica.context_tokens for replica in replicas)
+    return _leading_to_the_relay(cluster, name, context_tokens, max(replica.wait_seconds for replica in replicas))
+
+
+def _external(cluster: Cluster, name: str) -> dict[str, Any]:
+    """A name that no proven replica serves, and a backend that is none of ours may answer."""
+    backends = [each for each in cluster.gateway.external if name in (each.instead_of or (each.name,))]
+    return _leading_to_the_relay(cluster, name, min(each.context_tokens for each in backends), 0)
+
+
+def _leading_to_the_relay(cluster: Cluster, name: str, context_tokens: int, wait_seconds: int) -> dict[str, Any]:
     answer_tokens = min(context_tokens // 2, 8192)
-    seconds = max(replica.wait_seconds for replica in replicas) + _WORK_SECONDS
+    seconds = wait_seconds + _WORK_SECONDS
     return {
         "model_name": name,
         "litellm_params": {

@@ -27,6 +27,7 @@ from serving.gateway.configuration import PATHS, SWITCHES, GatewayConfiguration
 from serving.gateway.entrance import Application, Entrance, Receive, Scope, Send
 from serving.gateway.key_file import KeyFile
 from serving.gateway.limits import Counts
+from serving.gateway.relay_external import Backends
 from serving.gateway.relay_replicas import Replicas
 from serving.gateway.relay_upstream import Endpoints
 from serving.layout import LOGS
@@ -48,7 +49,9 @@ def main(path: str) -> None:
     logs.take_over("LiteLLM", "LiteLLM Proxy", "LiteLLM Router")
     entrance = Entrance(app, keys, counts)  # pyright: ignore[reportUnknownArgumentType]  # untyped upstream
     door = _server(only_allowed(entrance), configuration.address, configuration.port)
-    beneath = relay.application(Replicas(configuration.replicas, token), Endpoints(token), token, counts.used)
+    external = Backends(configuration.external)
+    replicas, endpoints = Replicas(configuration.replicas, token), Endpoints(token)
+    beneath = relay.application(replicas, endpoints, token, external, counts.used)
     behind = _server(beneath, "127.0.0.1", configuration.relay_port)
     with asyncio.Runner(loop_factory=door.get_loop_factory()) as runner:
         runner.run(serve(door, behind, keys.watch()))

@@ -2,8 +2,9 @@
 
 LiteLLM can neither hold a request until a replica is ready nor go on with a stream that broke off; the relay does both,
 by the endpoint's own rules (`serving.endpoint.answering`), over several replicas. A request goes to the least busy one
-that is ready, and on to another when that one falls: asked again while it has told nothing, continued word for word
-from its tokens when it has. Nothing is told twice and nothing is altered. Whoever answered last is named by a header.
+that is ready, or where its conversation was read before, and on to another when that one falls: asked again while it
+has told nothing, continued word for word from its tokens when it has. Nothing is told twice and nothing is altered.
+Whoever began the answer is named by a header, also when that is a backend of somebody else's (`relay_external`).
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ from serving.endpoint.responses import ERRORS, RETRY_SECONDS, data, told
 from serving.endpoint.telling import Told
 from serving.endpoint.whole import collected
 from serving.errors import CidermillError, RequestRefused
+from serving.gateway.relay_external import Backends
 from serving.gateway.relay_replicas import Replicas
-from serving.gateway.relay_turn import Turn
+from serving.gateway.relay_turn import Attempts, Turn
 from serving.gateway.relay_upstream import Endpoints, Refused
 
 REPLICA_HEADER: Final = "x-cidermill-replica"
@@ -42,8 +44,11 @@ Used = Callable[[str | None, int, float], None]
 """Is told whose answer is over, how many tokens it was, prompt included, and when, in seconds of `monotonic`."""
 
 
-def application(replicas: Replicas, endpoints: Endpoints, token: str, used: Used | None = None) -> Starlette:
+def application(
+    replicas: Replicas, endpoints: Endpoints, token: str, external: Backends | None = None, used: Used | None = None
+) -> Starlette:
     """The relay, and the looks at its replicas for as long as it runs."""
+    backends = external or Backends()
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
@@ -54,8 +59,9 @@ def application(replicas: Replicas, endpoints: Endpoints, token: str, used: Used
             watching.cancel()
             await asyncio.wait({watching})
             await endpoints.close()
+            await backends.close()
 
-    relay = Door(Relay(replicas, endpoints, used).serve)
+    relay = Door(Relay(replicas, endpoints, backends, used).serve)
     return Starlette(
         routes=[Route(path, relay, methods=["POST"]) for path in ("/v1/chat/completions", "/v1/completions")],
         middleware=[Middleware(TokenGuard, token=token)],
@@ -67,11 +73,12 @@ def application(replicas: Replicas, endpoints: Endpoints, token: str, used: Used
 class Relay:
     """OpenAI's chat and completions over several replicas."""
 
-    def __init__(self, replicas: Replicas, endpoints: Endpoints, used: Used | None) -> None:
+    def __init__(self, replicas: Replicas, endpoints: Endpoints, backends: Backends, used: Used | None) -> None:
         self._replicas = replicas
         self._endpoints = endpoints
+        self._backends = backends
         self._used = used
-        self._body_bytes = max((each.served.body_bytes for each in replicas.known), default=0)
+        self._body_bytes = max((backends.body_bytes, *(each.served.body_bytes for each in replicas.known)))
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -91,15 +98,16 @@ class Relay:
 
     async def _answer(self, request: Request, content: bytes, exchange: Exchange, naming: _Naming) -> None:
         body = parse(content)
-        serving = self._replicas.serving(body.get("model"))
-        if not serving:
+        serving, backends = self._replicas.serving(body.get("model")), self._backends.answering(body.get("model"))
+        if not serving and not backends:
             raise RequestRefused("cannot find the model that is asked for. See /v1/models.", "model", status=404)
         headers = {name: request.headers[name] for name in (KEY_HEADER,) if name in request.headers}
-        turn = Turn(self._replicas, serving, self._endpoints, request.url.path, body, headers)
+        told_so_far = Told()
+        attempts = Attempts(self._endpoints, self._backends.client, request.url.path, body, headers)
+        turn = Turn(self._replicas, serving, backends, attempts, told_so_far)
         naming.turn = turn
-        has = Told()
         try:
-            events = answer(has, turn.attempt, turn.ready, Terms(most_tokens=_most_tokens(body)), Course())
+            events = answer(told_so_far, turn.attempt, turn.ready, Terms(most_tokens=_most_tokens(body)), Course())
             if body.get("stream"):
                 await _stream(events, exchange, _wants_usage(body))
             else:
@@ -107,11 +115,11 @@ class Relay:
         finally:
             turn.leave()
             if self._used is not None:
-                self._used(headers.get(KEY_HEADER), _tokens(has), monotonic())
+                self._used(headers.get(KEY_HEADER), _tokens(told_so_far), monotonic())
 
 
 class _Naming:
-    """The way back to a client, with the name of the replica that it is told by."""
+    """The way back to a client, with the name of who tells it."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -119,8 +127,7 @@ class _Naming:
 
     @property
     def replica(self) -> str:
-        at = None if self.turn is None else self.turn.at
-        return "" if at is None else at.served.name
+        return "" if self.turn is None else self.turn.name
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start" and self.replica:

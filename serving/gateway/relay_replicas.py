@@ -1,7 +1,8 @@
 """The replicas beneath the gateway: what is known of each, and which of them a request goes to.
 
 What a replica says of itself at GET /ready is asked all the time. One that has failed a request is doubted until it has
-been seen to fall and return, or for a moment: its conductor may not have noticed yet.
+been seen to fall and return, or for a moment: its conductor may not have noticed yet. What it has read and still holds
+is remembered (`affinity`) until its ranks are started anew.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Final
 
 import httpx
 
+from serving.api import GENERATION_HEADER
+from serving.gateway.affinity import Beginning, Remembered, cost
 from serving.gateway.configuration import ServedReplica
 
 _OK: Final = 200
@@ -47,6 +50,8 @@ class Seen:
     since: float
     """The first of the looks in a row that brought this much."""
     at: float
+    generation: int | None = None
+    """Of its ranks; None when it did not say."""
 
 
 UNSEEN: Final = Seen(answered=False, ready=False, reason="it was not asked yet", since=0, at=0)
@@ -69,6 +74,8 @@ class Known:
         """Requests of ours."""
         self.given = 0
         """Attempts, ever."""
+        self.remembered = Remembered(served.kept_prompts)
+        self._generation: int | None = None
         self._doubt = times.doubt
         self._doubted: float | None = None
 
@@ -79,6 +86,11 @@ class Known:
             return self.seen.ready
         return self.seen.since > self._doubted or self.seen.at >= self._doubted + self._doubt
 
+    @property
+    def may_be_ready(self) -> bool:
+        """Whether it says that it is ready, doubted or not, or was not asked yet."""
+        return self.seen.ready or self.seen is UNSEEN
+
     def doubt(self, now: float) -> None:
         """It has failed a request."""
         self._doubted = now
@@ -87,13 +99,24 @@ class Known:
         """Take a look into account."""
         same = (look.answered, look.ready) == (self.seen.answered, self.seen.ready)
         self.seen = replace(look, since=self.seen.since) if same else look
+        if look.generation is not None and look.generation != self._generation:
+            self._generation = look.generation
+            self.remembered.forget()
 
 
-def choose(known: Iterable[Known], avoided: Collection[Known] = ()) -> Known | None:
-    """The least busy of those that are usable; one to be avoided only when there is no other."""
+def choose(known: Iterable[Known], avoided: Collection[Known] = (), request: Sequence[Beginning] = ()) -> Known | None:
+    """Of those that are usable the one where a request costs least, by what it has read and how busy it is.
+
+    One to be avoided only when there is no other; among equals the one that had least.
+    """
     usable = [each for each in known if each.is_usable]
     preferred = [each for each in usable if each not in avoided] or usable
-    return min(preferred, key=lambda each: (each.in_flight / each.served.slots, each.given), default=None)
+    tokens = request[-1].tokens if request else 0
+
+    def costs(each: Known) -> tuple[int, float, int]:
+        return *cost(each.remembered.familiar(request), tokens, each.in_flight, each.served.slots), each.given
+
+    return min(preferred, key=costs, default=None)
 
 
 class Replicas:
@@ -147,7 +170,19 @@ class Replicas:
             async with asyncio.timeout(self._times.look):
                 response = await self._client.get(f"{url}/ready")
         except (httpx.HTTPError, TimeoutError) as error:
-            reason = f"{url} does not answer: {type(error).__name__} {error}".strip()
+            # Clients may read this, and addresses are not theirs to know.
+            reason = f"its endpoint does not answer: {type(error).__name__}"
             return Seen(answered=False, ready=False, reason=reason, since=began, at=began)
         ready = response.status_code == _OK
-        return Seen(answered=True, ready=ready, reason="" if ready else response.text[:500], since=began, at=began)
+        return Seen(
+            answered=True,
+            ready=ready,
+            reason="" if ready else response.text[:500],
+            since=began,
+            at=began,
+            generation=_generation(response.headers.get(GENERATION_HEADER, "")),
+        )
+
+
+def _generation(told: str) -> int | None:
+    return int(told) if told.isdecimal() else None

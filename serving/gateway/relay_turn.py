@@ -6,65 +6,106 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+import httpx
+
 from serving.endpoint.answering import Event
 from serving.endpoint.readiness import Patience, watched
+from serving.endpoint.telling import Told
 from serving.errors import UpstreamFailed, UpstreamUnreachable
+from serving.gateway.affinity import beginnings
+from serving.gateway.relay_external import Backend, first_usable
 from serving.gateway.relay_replicas import Known, Replicas, choose
 from serving.gateway.relay_upstream import Endpoints, Full, Refusal, Refused
 from serving.rank.asked import FIELD, Asked
 
 _AGAIN_SECONDS: Final = 1.0
-"""Until a replica that was full is asked again, by a request that another one had taken."""
+"""Until one that was full, or failed, is asked again by a request that waits."""
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """What is asked, and how it is sent."""
+
+    endpoints: Endpoints
+    client: httpx.AsyncClient
+    """For backends that are none of ours."""
+    path: str
+    body: Mapping[str, Any]
+    """As the client has it."""
+    headers: Mapping[str, str]
 
 
 class Turn:
-    """A request on its way; leave it when it is over."""
+    """A request on its way; leave it when it is over.
+
+    `backends` may answer in place of `serving`, the replicas of its weights: when none of these says that it is ready,
+    or all that do are full. One that failed a moment ago and says that it is ready is waited for.
+    """
 
     def __init__(
         self,
         replicas: Replicas,
         serving: Sequence[Known],
-        endpoints: Endpoints,
-        path: str,
-        body: Mapping[str, Any],
-        headers: Mapping[str, str],
+        backends: Sequence[Backend],
+        attempts: Attempts,
+        told: Told,
     ) -> None:
         self._replicas = replicas
         self._serving = serving
-        self._endpoints = endpoints
-        self._path = path
-        self._body = upstream_body(body)
-        self._headers = headers
-        self._patience = Patience(max(each.served.wait_seconds for each in serving), self)
+        self._backends = backends
+        self._attempts = attempts
+        self._told = told
+        self._body = upstream_body(attempts.body)
+        self._beginnings = beginnings(attempts.body)
+        self._patience = Patience(max((each.served.wait_seconds for each in serving), default=0), self)
         self._full: dict[Known, tuple[float, Refusal]] = {}
         """When each said that it takes no more, and how."""
         self._failed: Known | None = None
         self._taken = False
         """Whether a replica took it once: from then on it is ours to bring to an end."""
         self._seated = False
-        self.at: Known | None = None
-        """The replica that was asked last."""
+        self.at: Known | Backend | None = None
+        """Who was asked last."""
+
+    @property
+    def name(self) -> str:
+        """Of who was asked last."""
+        if self.at is None:
+            return ""
+        return self.at.name if isinstance(self.at, Backend) else self.at.served.name
 
     def explain(self, waited: float) -> str:
         """Why a request that has waited as long as it may was not answered."""
-        states = "; ".join(f"replica '{each.served.name}': {each.seen.reason or 'busy'}" for each in self._serving)
-        return f"cannot answer this request: it waited {waited:g} s for a replica that is ready. {states}."
+        states = [f"replica '{each.served.name}': {each.seen.reason or 'busy'}" for each in self._serving]
+        others = [each.problem or f"{each.name} is not asked now" for each in self._backends]
+        whom = "a replica that is ready" if self._serving else "a backend that answers"
+        return f"cannot answer this request: it waited {waited:g} s for {whom}. {'; '.join((*states, *others))}."
 
     async def ready(self) -> None:
         """Wait for a replica, and be at it. Raises Refused when all that are ready are full, ReplicaUnavailable."""
         self.leave()
         await self._patience.spend(self._enter())
 
-    async def attempt(self, asked: Asked) -> AsyncGenerator[Event, None]:
-        """Ask the replica that this request is at; its comments are for the relay alone."""
-        at = self.at
-        if at is None:
+    def attempt(self, asked: Asked) -> AsyncGenerator[Event, None]:
+        """Ask whom this request is at; comments are for the relay alone."""
+        if self.at is None:
             raise UpstreamFailed("no replica was chosen")
+        return self._ask_backend(self.at) if isinstance(self.at, Backend) else self._ask(self.at, asked)
+
+    def leave(self) -> None:
+        """Be at no replica any more."""
+        if isinstance(self.at, Known) and self._seated:
+            self.at.in_flight -= 1
+        self._seated = False
+
+    async def _ask(self, at: Known, asked: Asked) -> AsyncGenerator[Event, None]:
         private = {FIELD: {"emitted": list(asked.emitted)}} if asked.emitted else {}
-        events = self._endpoints.events(f"{at.served.url}{self._path}", {**self._body, **private}, self._headers)
+        url, body = f"{at.served.url}{self._attempts.path}", {**self._body, **private}
+        events = self._attempts.endpoints.events(url, body, self._attempts.headers)
         came = False
         try:
             async with aclosing(watched(events, partial(self._replicas.lost, at))) as heard:
@@ -73,42 +114,67 @@ class Turn:
                     if not isinstance(event, str):
                         self._taken = True
                         yield event
+            at.remembered.note(self._beginnings)
         except Full as full:
-            self._full[at] = (asyncio.get_running_loop().time(), full.refusal)
+            self._full[at] = (_now(), full.refusal)
             raise
         except UpstreamFailed as failed:
             # What an endpoint says may hold words of the request; those are no business of a log.
             logging.warning(
                 "Replica %s broke off an answer: %s", at.served.name, type(failed.__cause__ or failed).__name__
             )
-            at.doubt(asyncio.get_running_loop().time())
+            at.doubt(_now())
             self._failed = at
             self._taken = self._taken or came or not isinstance(failed, UpstreamUnreachable)
             raise
 
-    def leave(self) -> None:
-        """Be at no replica any more."""
-        if self.at is not None and self._seated:
-            self.at.in_flight -= 1
-        self._seated = False
+    async def _ask_backend(self, at: Backend) -> AsyncGenerator[Event, None]:
+        if self._serving:
+            weights = self._serving[0].served.weights
+            logging.warning(
+                "No replica can answer a request for %s: it goes to external backend %s", weights, at.told.name
+            )
+        else:
+            logging.info("A request goes to external backend %s", at.told.name)
+        try:
+            events = at.events(self._attempts.client, self._attempts.path, self._body, alone=not self._serving)
+            async with aclosing(events):
+                async for event in events:
+                    if not isinstance(event, str):
+                        yield event
+        except UpstreamFailed as failed:
+            at.doubt(_now(), str(failed))
+            raise
 
     async def _enter(self) -> None:
         while not self._take():
-            await self._replicas.changed(_AGAIN_SECONDS if self._full else None)
+            await self._replicas.changed(_AGAIN_SECONDS if self._full or self._backends else None)
 
     def _take(self) -> bool:
-        now = asyncio.get_running_loop().time()
-        full = {each for each, (when, _) in self._full.items() if not self._taken or now < when + _AGAIN_SECONDS}
+        full = {each for each, (when, _) in self._full.items() if not self._taken or _now() < when + _AGAIN_SECONDS}
         avoided = () if self._failed is None else (self._failed,)
-        chosen = choose((each for each in self._serving if each not in full), avoided)
-        if chosen is None:
-            if full and not self._taken:
-                raise Refused(min((refusal for _, refusal in self._full.values()), key=lambda each: each.retry_seconds))
-            return False
-        self.at, self._seated = chosen, True
-        chosen.in_flight += 1
-        chosen.given += 1
-        return True
+        chosen = choose((each for each in self._serving if each not in full), avoided, self._beginnings)
+        if chosen is not None:
+            self.at, self._seated = chosen, True
+            chosen.in_flight += 1
+            chosen.given += 1
+            return True
+        instead = self._instead(full)
+        if instead is not None:
+            self.at = instead
+            return True
+        if full and not self._taken:
+            raise Refused(min((refusal for _, refusal in self._full.values()), key=lambda each: each.retry_seconds))
+        return False
+
+    def _instead(self, full: set[Known]) -> Backend | None:
+        """Who may answer as no replica can. What was begun by one that knows its tokens nobody else can go on with."""
+        may_come = any(each.may_be_ready and each not in full for each in self._serving)
+        return None if may_come or self._told.begun else first_usable(self._backends, _now())
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def upstream_body(body: Mapping[str, Any]) -> dict[str, Any]:

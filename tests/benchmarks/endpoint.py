@@ -28,7 +28,8 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from serving.agent.status import LocalAgent, wait
+from serving.agent.local import LocalAgent
+from serving.agent.status import wait
 from serving.boot import boot_session
 from serving.configuration import AgentConfiguration, Member, ReplicaConfiguration
 from serving.declared import Golden

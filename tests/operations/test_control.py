@@ -18,7 +18,7 @@ def somewhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def secret_file(path: Path, content: bytes = f"{LONG}\n".encode(), mode: int = 0o600) -> dict[str, str | None]:
+def secret_file(path: Path, content: bytes = f"{LONG}\n".encode(), mode: int = 0o600) -> dict[str, str | bool | None]:
     path.write_bytes(content)
     path.chmod(mode)
     return {"file": str(path), "environment": None}
@@ -94,3 +94,9 @@ def test_two_owners_cannot_have_the_same_secret(tmp_path: Path):
     ((_, fault),) = control.unusable(given, on="mac-1")
 
     assert fault == "cannot use the key of 'ben': it is that of 'anna' as well. Give each a secret of its own."
+
+
+def test_what_somebody_elses_server_asks_for_may_be_short_and_the_same_as_anothers(tmp_path: Path):
+    theirs = {**secret_file(tmp_path / "theirs", b"ollama\n"), "handed_out": False}
+
+    assert control.unusable({"external one": theirs, "external two": theirs}, on="mac-1") == []

@@ -13,7 +13,8 @@ from typing import Any
 
 import httpx
 
-from serving.agent.status import LocalAgent, wait
+from serving.agent.local import LocalAgent
+from serving.agent.status import wait
 from serving.api import AgentState, RankReport
 from serving.boot import boot_session
 from serving.configuration import AgentConfiguration, Member, ReplicaConfiguration

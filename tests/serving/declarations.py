@@ -44,6 +44,11 @@ def bent(**changes: object) -> dict[str, Any]:
     return data
 
 
+def backend(**changes: object) -> dict[str, Any]:
+    """A backend that is none of ours, as it is declared."""
+    return {"name": "big", "url": "http://10.0.0.9:11434/v1", "serves": "qwen3:30b", **changes}
+
+
 def faults(data: dict[str, Any]) -> dict[str, str]:
     """Path and message of everything wrong with a declaration; empty when it is right."""
     try:

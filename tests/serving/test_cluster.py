@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from serving.cluster import Cluster
-from tests.serving.declarations import bent, declared, faults
+from tests.serving.declarations import backend, bent, declared, faults
 
 REFUSED = {
     "a name with a space": (bent(name="my lab"), {"name": "pattern"}),
@@ -73,6 +73,42 @@ REFUSED = {
     ),
     "ports that meet": (bent(gateway__port=7440), {"gateway/port": "the agent port as well"}),
     "the relay's port taken": (bent(ports={"relay": 7441}), {"ports/relay": "'7441' is declared twice"}),
+    "a backend in a name that is taken": (
+        bent(gateway__external=[backend(name="w")]),
+        {"gateway/external/0/name": "'w' is declared twice"},
+    ),
+    "two backends of one name": (
+        bent(gateway__external=[backend(), backend()]),
+        {"gateway/external/1/name": "'big' is declared twice"},
+    ),
+    "a backend for unknown weights": (
+        bent(gateway__external=[backend(use="when no replica can", instead_of=["v"])]),
+        {"gateway/external/0/instead_of": "no weights 'v'"},
+    ),
+    "a backend for no weights": (
+        bent(gateway__external=[backend(use="when no replica can")]),
+        {"gateway/external/0/instead_of": "no weights are declared that it answers for"},
+    ),
+    "a backend by name for weights": (
+        bent(gateway__external=[backend(instead_of=["w"])]),
+        {"gateway/external/0/instead_of": "it is asked by its own name only"},
+    ),
+    "a backend with a password in its address": (
+        bent(gateway__external=[backend(url="http://me:sesame@h/v1")]),
+        {"gateway/external/0/url": "pattern"},
+    ),
+    "a backend at half an address": (
+        bent(gateway__external=[backend(url="10.0.0.9:11434/v1")]),
+        {"gateway/external/0/url": "pattern"},
+    ),
+    "a backend with a secret in two places": (
+        bent(gateway__external=[backend(secret={"file": "/k", "environment": "K"})]),
+        {"gateway/external/0/secret": "one of the two"},
+    ),
+    "a backend with a secret nowhere": (
+        bent(gateway__external=[backend(secret={})]),
+        {"gateway/external/0/secret": "one of the two"},
+    ),
     "too few addresses": (bent(thunderbolt__network="10.9.0.0/29"), {"thunderbolt/network": "holds 2 cables; 6"}),
     "addresses in use": (bent(thunderbolt__network="10.0.0.0/24"), {"thunderbolt/network": "management address"}),
 }

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ from serving.errors import LayersRefused
 from serving.gateway.configuration import GatewayConfiguration, ServedReplica
 from serving.gateway.keys import Key, digest, parsed, written
 from serving.plan import Plan, references
-from tests.serving.declarations import declared
+from tests.serving.declarations import backend, declared
 from tests.serving.labs import all_well, domain
 
 MANIFESTS = {"w": Manifest(files={"config.json": File(size=2, sha256="ab")}, digest="0123456789abcdef")}
@@ -103,9 +104,28 @@ def test_the_gateway_is_told_where_a_replica_answers_and_how_much_it_takes():
             context_tokens=8192,
             wait_seconds=60,
             body_bytes=327_680,
+            kept_prompts=4,
         ),
     )
     assert told.relay_port == 7442
+
+
+def test_a_backend_that_is_none_of_ours_is_told_to_the_gateway_alone_and_its_secret_is_a_file_there():
+    theirs = backend(secret={"environment": "BIG_KEY"})
+    told = plan(gateway__external=[theirs])
+    named = replace(told, digests={**DIGESTS, "external big": digest("e")})
+    another = replace(told, digests={**DIGESTS, "external big": digest("another")})
+    configuration = GatewayConfiguration.model_validate_json(named.gateway({"a"}).files["gateway.json"])
+    (one,) = configuration.external
+
+    assert references(told.cluster) == {"external big": {"file": None, "environment": "BIG_KEY", "handed_out": False}}
+    assert (one.name, one.serves, one.key_file) == ("big", "qwen3:30b", "/opt/cidermill/secrets/external-big.key")
+    assert named.gateway({"a"}).path != another.gateway({"a"}).path
+    assert digest("e")[:12] not in configuration.fingerprints
+    keys = {"cluster_token": "c", "gateway_key": "g", "external big": "e"}
+    assert told.secrets("m1", keys, str)[one.key_file] == "e"
+    assert "e" not in told.secrets("m2", keys, str).values()
+    assert told.agent("m1").path == plan().agent("m1").path
 
 
 def test_other_weights_lie_in_another_directory():
@@ -150,7 +170,9 @@ def test_another_cluster_token_makes_other_releases():
 
 
 def test_where_secrets_lie_is_told_by_owner():
-    assert references(declared(gateway__keys=[ANNA])) == {"anna": {"file": "/keys/anna", "environment": None}}
+    told = references(declared(gateway__keys=[ANNA]))
+
+    assert told == {"anna": {"file": "/keys/anna", "environment": None, "handed_out": True}}
 
 
 def test_the_agent_of_a_replica_is_not_loaded_before_the_roll_reaches_it():

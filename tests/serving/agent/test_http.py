@@ -61,7 +61,9 @@ def called(
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "sesame"}])
-@pytest.mark.parametrize(("method", "path"), [("GET", "/state"), ("DELETE", "/rank"), ("GET", "/nowhere")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/state"), ("DELETE", "/rank"), ("PUT", "/replica/drain"), ("GET", "/nowhere")]
+)
 def test_nothing_is_told_or_done_without_the_token(method: str, path: str, headers: dict[str, str]):
     keeper = Keeper()
 
@@ -123,7 +125,10 @@ def test_a_body_that_is_not_the_contract_is_refused(content: str):
     assert called("POST", "/rank", content=content).status_code == 400
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/ready"), ("POST", "/replica/afresh")])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/ready"), ("POST", "/replica/afresh"), ("PUT", "/replica/drain"), ("DELETE", "/replica/drain")],
+)
 def test_a_machine_that_conducts_nothing_says_so(method: str, path: str):
     assert called(method, path).status_code == 404
 
@@ -135,3 +140,49 @@ def test_a_replica_that_is_not_ready_says_what_it_is(tmp_path: Path):
 
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
     assert response.json()["error"]["message"] == "replica 'a' is absent."
+
+
+def test_a_replica_is_drained_and_readmitted_by_order(tmp_path: Path):
+    conducting = Conducting(replica(), [Keeper(), Keeper()], Upstream(replica()), tmp_path)
+
+    drained = called("PUT", "/replica/drain", conducting=conducting, json={"by": "deploy", "seconds": 60})
+    assert "drained by 'deploy' until" in conducting.state.notice
+    readmitted = called("DELETE", "/replica/drain", conducting=conducting, json={"by": "deploy"})
+    assert conducting.state.notice == ""
+    assert (drained.status_code, readmitted.status_code) == (202, 202)
+
+
+@pytest.mark.parametrize(
+    ("method", "order"),
+    [
+        ("PUT", {}),
+        ("PUT", {"by": "deploy"}),
+        ("PUT", {"by": "", "seconds": 60}),
+        ("PUT", {"by": "deploy\n", "seconds": 60}),
+        ("PUT", {"by": "deploy", "seconds": 0}),
+        ("PUT", {"by": "deploy", "seconds": 1e9}),
+        ("DELETE", {}),
+        ("DELETE", {"by": "no spaces"}),
+    ],
+)
+def test_an_order_to_drain_that_is_not_the_contract_is_refused(method: str, order: dict[str, Any], tmp_path: Path):
+    conducting = Conducting(replica(), [Keeper(), Keeper()], Upstream(replica()), tmp_path)
+
+    assert called(method, "/replica/drain", conducting=conducting, json=order).status_code == 400
+    assert conducting.state.notice == ""
+
+
+def test_a_drain_that_cannot_be_written_down_is_a_conflict_with_its_reason(tmp_path: Path):
+    conducting = Conducting(replica(), [Keeper(), Keeper()], Upstream(replica()), tmp_path)
+    (tmp_path / "drains.json.new").mkdir()
+
+    response = called("PUT", "/replica/drain", conducting=conducting, json={"by": "deploy", "seconds": 60})
+
+    assert (response.status_code, "Make room there" in response.text) == (409, True)
+
+
+def test_ready_or_not_it_says_which_start_of_the_ranks_it_speaks_of(tmp_path: Path):
+    (tmp_path / "generation").write_text("7")
+    conducting = Conducting(replica(), [Keeper(), Keeper()], Upstream(replica()), tmp_path)
+
+    assert called("GET", "/ready", conducting=conducting).headers["x-cidermill-generation"] == "7"

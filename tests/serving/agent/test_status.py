@@ -108,3 +108,9 @@ def test_the_end_of_patience_says_how_far_it_came():
         "cannot wait longer: not ready after 30 seconds. "
         "replica a: failed, 1 of 1 ranks unheard of (mac-2's agent does not answer)"
     )
+
+
+def test_a_replica_that_is_ready_and_held_back_by_order_is_proven_and_the_line_says_who_holds_it():
+    assert said_until_ready(Agent([state("draining", "serving", "serving", reason="drained by 'x'")])) == [
+        "replica a: draining, 2 of 2 ranks serving (drained by 'x')"
+    ]

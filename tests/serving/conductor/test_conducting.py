@@ -251,3 +251,49 @@ def test_an_upstream_that_refuses_the_golden_question_is_told(stage: Stage, scri
     asyncio.run(stage.until("failed", reason="cannot ask replica 'a' its golden question"))
 
     assert "no template" in stage.conducting.state.reason
+
+
+def test_a_replica_that_is_held_back_is_draining_once_it_is_ready_and_its_ranks_go_on(stage: Stage):
+    async def drain() -> None:
+        stage.conducting.drain("deploy", 60)
+        assert stage.conducting.state.state == "absent"
+        await stage.until("draining")
+        assert "drained by 'deploy'" in await stage.conducting.why_not_ready()
+        stage.conducting.readmit("deploy")
+
+        assert stage.conducting.state.state == "ready"
+
+    asyncio.run(drain())
+
+    assert [keeper.begun for keeper in stage.keepers] == [[1], [1]]
+
+
+def test_whoever_waits_for_a_change_hears_of_a_drain_at_once(stage: Stage):
+    async def drain() -> None:
+        running = await stage.conducts()
+        changed = asyncio.ensure_future(stage.conducting.changed())
+        await asyncio.sleep(0)
+        stage.conducting.drain("deploy", 60)
+        await asyncio.wait_for(changed, 10)
+
+        assert stage.conducting.state.state == "draining"
+        running.cancel()
+
+    asyncio.run(drain())
+
+
+def test_a_drain_that_nobody_renews_ends_with_a_word(stage: Stage, caplog: pytest.LogCaptureFixture):
+    async def drain() -> None:
+        await stage.until("ready")
+        stage.conducting.drain("deploy", 0.1)
+        await stage.until("ready")
+
+    asyncio.run(drain())
+
+    assert "no longer drained by 'deploy', who has not renewed it" in caplog.text
+
+
+def test_an_agent_that_begins_again_still_holds_its_replica_back(stage: Stage, script: Script, tmp_path: Path):
+    stage.conducting.drain("deploy", 60)
+
+    assert "deploy" in Stage(script, tmp_path).conducting.state.notice

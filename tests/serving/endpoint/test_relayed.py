@@ -149,6 +149,20 @@ def test_the_tokens_of_an_answer_are_counted(script: Script):
     served(script, play)
 
 
+def test_what_mlx_lm_had_read_before_is_counted_for_people_and_for_prometheus(script: Script):
+    usage = {**USAGE["usage"], "prompt_tokens_details": {"cached_tokens": 2}}
+    script.say(HE, STOP, {**USAGE, "usage": usage})
+
+    async def play(service: Service) -> None:
+        await ask(service).over()
+        await service.ask(STREAM).over()
+
+        assert (service.endpoint.report.prompt_tokens, service.endpoint.report.cached_tokens) == (6, 4)
+        assert "cidermill_cached_tokens_total 4.0" in (await service.get("/metrics").over()).lines
+
+    served(script, play)
+
+
 def test_something_is_heard_while_there_is_nothing_to_say():
     sent: list[Any] = []
     enough = asyncio.Event()

@@ -15,6 +15,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 
+from serving.api import GENERATION_HEADER
 from serving.gateway.configuration import ServedReplica
 from serving.gateway.relay import application
 from serving.gateway.relay_replicas import Known, Replicas, Times
@@ -39,7 +40,10 @@ class Frozen:
     """In the place of a line: from here on nothing is said any more, nor to looks, until the test is over."""
 
 
-Line = str | threading.Event | Reset | Frozen
+Line = str | threading.Event | Reset | Frozen | float
+"""A number is for how many seconds nothing comes."""
+
+NOT_READY = {"message": "it forms", "type": "server_error", "param": None, "code": "replica_not_ready"}
 
 
 @dataclass
@@ -68,10 +72,15 @@ class Scripted:
     frozen: bool = False
     over: threading.Event = field(default_factory=threading.Event)
     looks: int = 0
+    generation: int = 1
+    down: bool = False
+    """It resets every connection, also those that are under way."""
+    draining: bool = False
+    """It takes nothing new, and goes on with what it has."""
 
     def afresh(self) -> Scripted:
         """The same, with nothing planned and nothing asked."""
-        self.ready, self.always = True, None
+        self.ready, self.always, self.down, self.draining = True, None, False, False
         self.earlier, self.asked, self.headers = [], [], []
         return self
 
@@ -93,6 +102,7 @@ def served(name: str, port: int, **changes: Any) -> ServedReplica:
         context_tokens=2048,
         wait_seconds=30,
         body_bytes=100_000,
+        kept_prompts=4,
     )
     return told.model_copy(update=changes)
 
@@ -115,21 +125,20 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.script.frozen:
             self.server.script.over.wait(20)
         assert self.headers["Authorization"] == f"Bearer {TOKEN}"
+        self._be_there()
         self.server.script.looks += 1
-        self.send_response(200 if self.server.script.ready else 503)
+        self.send_response(200 if self.server.script.ready and not self.server.script.draining else 503)
+        self.send_header(GENERATION_HEADER, str(self.server.script.generation))
         self.end_headers()
         self.wfile.write(b"ready\n" if self.server.script.ready else b"replica is forming")
 
     def do_POST(self) -> None:
         if self.server.script.frozen:
             self.server.script.over.wait(20)
+        self._be_there()
         self.server.script.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         self.server.script.headers.append({name.lower(): value for name, value in self.headers.items()})
-        answer = (
-            self.server.script.earlier.pop(0)
-            if self.server.script.earlier
-            else self.server.script.always or Answer([*HELLO_WHOLE])
-        )
+        answer = self._answer()
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name.replace("_", "-"), value)
@@ -142,17 +151,33 @@ class _Handler(BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.server.script.client_left.set()
 
+    def _answer(self) -> Answer:
+        script = self.server.script
+        if script.draining:
+            return Answer(status=503, error=NOT_READY)
+        return script.earlier.pop(0) if script.earlier else script.always or Answer([*HELLO_WHOLE])
+
+    def _be_there(self) -> None:
+        if self.server.script.down:
+            self._reset()
+
+    def _reset(self) -> None:
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        raise BrokenPipeError
+
     def _say(self, line: Line) -> None:
-        if isinstance(line, threading.Event):
+        self._be_there()
+        if isinstance(line, float):
+            self.server.script.over.wait(line)
+        elif isinstance(line, threading.Event):
             while not line.wait(0.02):
                 self.wfile.write(b": alive\n\n")
         elif isinstance(line, Frozen):
             self.server.script.frozen = True
             self.server.script.over.wait(20)
         elif isinstance(line, Reset):
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.connection.close()
-            raise BrokenPipeError
+            self._reset()
         else:
             self.wfile.write(f"{line}\n\n".encode())
 

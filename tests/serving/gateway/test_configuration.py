@@ -7,7 +7,7 @@ import pytest
 
 from serving.gateway.configuration import PATHS, litellm_configuration
 from serving.gateway.daemon import only_allowed
-from tests.serving.declarations import declared
+from tests.serving.declarations import backend, declared
 
 TWO_NAMES = declared(
     weights__1={"name": "v", "path": "/weights/v", "golden": {"question": "Who?", "answer": "Me"}},
@@ -39,6 +39,21 @@ def test_every_name_leads_to_the_relay_and_promises_what_each_of_its_replicas_ho
     assert deployment["litellm_params"]["api_base"] == "http://127.0.0.1:7999/v1"
     assert deployment["litellm_params"]["max_tokens"] == 2048
     assert deployment["model_info"] == {"id": "w", "max_input_tokens": 4096, "max_output_tokens": 2048}
+
+
+def test_a_backend_that_is_none_of_ours_is_listed_by_its_own_name_or_for_the_weights_that_it_answers_for():
+    by_name = backend(context_tokens=4096)
+    instead = backend(name="other", use="when no replica can", instead_of=["v", "w"])
+    cluster = declared(
+        gateway__external=[by_name, instead],
+        weights__1={"name": "v", "path": "/weights/v", "golden": {"question": "Who?", "answer": "Me"}},
+    )
+    listed = litellm_configuration(cluster, {"a", "b"})["model_list"]
+
+    # Weights that no replica serves yet are answered for, too.
+    assert [deployment["model_name"] for deployment in listed] == ["w", "big", "v"]
+    assert {deployment["litellm_params"]["api_base"] for deployment in listed} == {"http://127.0.0.1:7442/v1"}
+    assert listed[1]["model_info"]["max_input_tokens"] == 4096
 
 
 def test_litellm_neither_repeats_nor_cuts_what_the_relay_holds():

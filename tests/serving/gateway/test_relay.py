@@ -16,6 +16,7 @@ from tests.serving.gateway.endpoints import (
     HE,
     HELLO_WHOLE,
     LLO,
+    NOT_READY,
     SOON,
     STREAM,
     Answer,
@@ -32,7 +33,6 @@ from tests.serving.speaking import USAGE, chat, made_of, said, text
 
 BUSY = {"message": "busy", "type": "rate_limit_error", "param": None, "code": "queue_full"}
 FELL = {"message": "it fell", "type": "server_error", "param": None, "code": "replica_fell"}
-NOT_READY = {"message": "it forms", "type": "server_error", "param": None, "code": "replica_not_ready"}
 BEGUN = said(HE, done=False)
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from serving.gateway.affinity import beginnings
 from serving.gateway.relay_replicas import Known, Seen, Times, choose, seconds_left
 from tests.serving.gateway.endpoints import served
 
@@ -111,3 +112,13 @@ def test_a_replica_is_unwell_since_the_first_of_the_looks_that_say_so():
         each.note(look(at, ready=False))
 
     assert (each.seen.since, each.seen.at) == (5, 7)
+
+
+@pytest.mark.parametrize(("generation", "remembers"), [(1, True), (None, True), (2, False)])
+def test_what_a_replica_has_read_is_forgotten_when_its_ranks_were_started_anew(generation: int | None, remembers: bool):
+    each, request = known(), beginnings({"messages": [{"role": "user", "content": "Hello"}]})
+    each.note(replace(look(2), generation=1))
+    each.remembered.note(request)
+    each.note(replace(look(3, ready=False), generation=generation))
+
+    assert each.remembered.familiar(request).returns is remembers

@@ -1,0 +1,119 @@
+"""This machine's agent as its own commands ask it.
+
+Standard library alone, as far as nobody wants a state checked: commands are started by every deploy, and pydantic and
+httpx take longer to load than all the rest of such a run.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from serving.errors import AgentUnreachable
+
+if TYPE_CHECKING:
+    from serving.api import AgentState
+
+_TIMEOUT_SECONDS = 5.0
+
+
+class Configured(Protocol):
+    """What has to be known of an agent to ask it; an `AgentConfiguration` tells."""
+
+    @property
+    def machine(self) -> str:
+        """The machine's name."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """And on which port."""
+        ...
+
+    @property
+    def token_file(self) -> str:
+        """The file with the cluster's token."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Door:
+    machine: str
+    address: str
+    port: int
+    token_file: str
+
+
+def door(path: Path) -> Configured:
+    """The part of an agent's configuration that is needed here; the agent itself has checked all of it."""
+    content = json.loads(path.read_text())
+    return _Door(content["machine"], content["address"], content["port"], content["token_file"])
+
+
+class LocalAgent:
+    """This machine's agent over HTTP."""
+
+    def __init__(self, configuration: Configured) -> None:
+        self._machine = configuration.machine
+        self._address, self._port = configuration.address, configuration.port
+        self._token = Path(configuration.token_file).read_text().strip()
+
+    def state(self) -> AgentState:
+        """GET /state. Raises AgentUnreachable."""
+        from pydantic import ValidationError  # neither is loaded for a look without waiting
+
+        from serving.api import AgentState
+
+        try:
+            return AgentState.model_validate_json(self._call("GET", "/state"))
+        except ValidationError as error:
+            raise AgentUnreachable(f"cannot read the state of {self._machine}'s agent: {error}.") from error
+
+    def told(self) -> dict[str, Any]:
+        """GET /state as it came, for somebody who judges it himself. Raises AgentUnreachable."""
+        content = self._call("GET", "/state")
+        try:
+            return dict(json.loads(content))
+        except (ValueError, TypeError) as error:
+            said = content[:200].decode(errors="replace")
+            raise AgentUnreachable(f"cannot read the state of {self._machine}'s agent: it said {said!r}.") from error
+
+    def begin_afresh(self) -> None:
+        """POST /replica/afresh. Raises AgentUnreachable."""
+        self._call("POST", "/replica/afresh")
+
+    def drain(self, by: str, seconds: float) -> None:
+        """PUT /replica/drain. Raises AgentUnreachable."""
+        self._call("PUT", "/replica/drain", {"by": by, "seconds": seconds})
+
+    def readmit(self, by: str | None) -> None:
+        """DELETE /replica/drain. Raises AgentUnreachable."""
+        self._call("DELETE", "/replica/drain", {"by": by})
+
+    def _call(self, method: str, path: str, order: Mapping[str, Any] | None = None) -> bytes:
+        connection = http.client.HTTPConnection(self._address, self._port, timeout=_TIMEOUT_SECONDS)
+        body = None if order is None else json.dumps(order)
+        try:
+            connection.request(method, path, body, {"Authorization": f"Bearer {self._token}"})
+            answer = connection.getresponse()
+            content = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable(str(error)) from error
+        finally:
+            connection.close()
+        if answer.status >= 300:
+            said = content[:500].decode(errors="replace").strip()
+            raise self._unreachable(f"it answered {answer.status} {answer.reason} {said}".rstrip())
+        return content
+
+    def _unreachable(self, why: str) -> AgentUnreachable:
+        return AgentUnreachable(f"cannot ask the agent on {self._machine} at {self._address}:{self._port}: {why}.")
