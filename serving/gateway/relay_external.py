@@ -13,7 +13,7 @@ import logging
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpx
 
@@ -43,7 +43,7 @@ class Backend:
 
     def __init__(self, told: ExternalBackend) -> None:
         self.told = told
-        self._headers = {}
+        self._headers: dict[str, str] = {}
         if told.key_file is not None:
             self._headers["Authorization"] = f"Bearer {Path(told.key_file).read_text().strip()}"
         self._trusted_at = 0.0
@@ -87,9 +87,10 @@ class Backend:
             raise UpstreamFailed(f"{self.name} broke off: {type(error).__name__}") from error
 
     def _ours(self, event: Any, model: Any) -> dict[str, Any]:
-        if not isinstance(event, dict) or not isinstance(event.get("choices"), list):
+        chunk = cast("dict[str, Any]", event) if isinstance(event, dict) else {}
+        if not isinstance(chunk.get("choices"), list):
             raise UpstreamFailed(f"{self.name} sent something else than a chunk of an answer")
-        return {name: value for name, value in event.items() if name != FIELD} | {"model": model}
+        return {name: value for name, value in chunk.items() if name != FIELD} | {"model": model}
 
     def _fault(self, response: httpx.Response, content: bytes, alone: bool) -> Exception:
         if alone and response.status_code in _FAULT_OF_THE_REQUEST and _is_error(content):

@@ -168,15 +168,26 @@ def table(results: dict[int, list[Pair]]) -> Table:
     return drawn
 
 
+@dataclass(frozen=True)
+class Place:
+    """A replica of one rank on loopback."""
+
+    name: str = "a"
+    agent_port: int = AGENT_PORT
+    rank_port: int = RANK_PORT
+    slots: int = max(CLIENTS)
+    context_tokens: int = 1024
+
+
 @contextmanager
-def agent(directory: Path, fast: bool) -> Iterator[None]:
+def agent(directory: Path, fast: bool, place: Place = Place()) -> Iterator[None]:
     """An agent whose replica is ready, with its one rank."""
     release = directory / "release-1"
     for path in (release, directory / "state", directory / "log"):
         path.mkdir()
     (directory / "token").write_text(TOKEN)
     (directory / "links.json").write_text(CableReport(machine="mac-1", boot=boot_session(), peers={}).model_dump_json())
-    configuration = _configuration(directory)
+    configuration = _configuration(directory, place)
     (release / "agent.json").write_text(configuration.model_dump_json())
     program = f"{'import runpy' if fast else _HIDING}; {_RUN}"
     with (directory / "agent.log").open("wb") as log:
@@ -189,9 +200,9 @@ def agent(directory: Path, fast: bool) -> Iterator[None]:
             process.wait(40)
 
 
-def _configuration(directory: Path) -> AgentConfiguration:
+def _configuration(directory: Path, place: Place) -> AgentConfiguration:
     replica = ReplicaConfiguration(
-        name="a",
+        name=place.name,
         members=(Member(machine="mac-1", address="127.0.0.1"),),
         rank=0,
         transport=None,
@@ -200,19 +211,19 @@ def _configuration(directory: Path) -> AgentConfiguration:
         weights_directory=str(PATH),
         manifest=manifest(PATH),
         golden=Golden(question=GOLDEN_QUESTION, answer=GOLDEN_ANSWER),
-        context_tokens=1024,
-        slots=max(CLIENTS),
+        context_tokens=place.context_tokens,
+        slots=place.slots,
         queue=8,
         wait_seconds=30,
         restarts=2,
         grace_seconds=30,
-        rank_port=RANK_PORT,
+        rank_port=place.rank_port,
     )
     return AgentConfiguration(
         cluster="benchmark",
         machine="mac-1",
         address="127.0.0.1",
-        port=AGENT_PORT,
+        port=place.agent_port,
         token_file=str(directory / "token"),
         token_fingerprint="f",
         state_directory=str(directory / "state"),

@@ -16,6 +16,7 @@ from tests.faults.scene import REPLICAS, ROOT, Place, Scene
 
 BROKEN_WITHIN_SECONDS = 60.0
 READY_WITHIN_SECONDS = 90.0
+DRAINS, DRAINED_SECONDS = "a-test", 600
 _PERIOD_SECONDS = 0.1
 
 
@@ -36,6 +37,22 @@ def deploy_again(scene: Scene, _: Place) -> None:
 def afresh(scene: Scene, place: Place) -> None:
     """Tell a broken replica to begin again."""
     _call(scene, REPLICAS[place.replica][0], "POST", "/replica/afresh")
+
+
+def drain(scene: Scene, replica: str) -> None:
+    """Order that a replica takes nothing new, and wait until it has nothing under way."""
+    _call(scene, REPLICAS[replica][0], "PUT", "/replica/drain", {"by": DRAINS, "seconds": DRAINED_SECONDS})
+    _wait(lambda: _is_idle(scene, replica), READY_WITHIN_SECONDS, f"{replica} drained")
+
+
+def readmit(scene: Scene, replica: str) -> None:
+    """End that order; nothing happens where there is none."""
+    _call(scene, REPLICAS[replica][0], "DELETE", "/replica/drain", {"by": DRAINS})
+
+
+def wait_until_away(scene: Scene, replica: str) -> None:
+    """Wait until a replica has noticed that something happened to it."""
+    _wait(lambda: not _is_ready(scene, replica), BROKEN_WITHIN_SECONDS, f"{replica} away")
 
 
 def wait_until_broken(scene: Scene, place: Place) -> None:
@@ -64,16 +81,31 @@ def wait_until_ready(scene: Scene, replica: str) -> None:
 
 def state(scene: Scene, replica: str) -> dict[str, Any]:
     """What a replica says of itself."""
-    return _call(scene, REPLICAS[replica][0], "GET", "/state").json()["replica"]
+    return _said(scene, replica)["replica"]
+
+
+def endpoint(scene: Scene, replica: str) -> dict[str, Any]:
+    """What the endpoint of a replica has counted."""
+    return _said(scene, replica)["endpoint"]
+
+
+def _said(scene: Scene, replica: str) -> dict[str, Any]:
+    return _call(scene, REPLICAS[replica][0], "GET", "/state").json()
+
+
+def _is_idle(scene: Scene, replica: str) -> bool:
+    said = _said(scene, replica)
+    return said["replica"]["state"] == "draining" and said["endpoint"]["in_flight"] + said["endpoint"]["queued"] == 0
 
 
 def _is_ready(scene: Scene, replica: str) -> bool:
     return _call(scene, REPLICAS[replica][0], "GET", "/ready").status_code == 200
 
 
-def _call(scene: Scene, machine: str, method: str, path: str) -> httpx.Response:
+def _call(scene: Scene, machine: str, method: str, path: str, order: dict[str, Any] | None = None) -> httpx.Response:
     headers = {"Authorization": f"Bearer {scene.token()}"}
-    return httpx.request(method, f"{scene.agent(machine)}{path}", headers=headers, timeout=2, trust_env=False)
+    url = f"{scene.agent(machine)}{path}"
+    return httpx.request(method, url, headers=headers, json=order, timeout=2, trust_env=False)
 
 
 def _wait(is_so: Callable[[], bool], seconds: float, what: str) -> None:
