@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from operations.facts.reading import AS_WHOM
 from operations.facts.settings import UPDATE_KEYS
 from tests.states.lab import Lab, Mac, Output
 
@@ -90,21 +91,22 @@ def firewall(_: Lab, mac: Mac) -> str:
     return f"Firewall is {'enabled' if mac.firewall else 'disabled'}. (State = {mac.firewall})\n"
 
 
-def preference(domain: str, key: str) -> Callable[[Lab, Mac], Output]:
-    """`defaults read DOMAIN KEY`."""
+def preferences(domain: str) -> Callable[[Lab, Mac], Output]:
+    """`defaults read DOMAIN`."""
 
     def told(_: Lab, mac: Mac) -> Output:
-        value = mac.updates.get(key, 0)
-        if value is None:
+        values = {key: mac.updates.get(key, 0) for key, where in UPDATE_KEYS.items() if where == domain}
+        rows = "".join(f"    {key} = {value};\n" for key, value in values.items() if value is not None)
+        if not rows:
             stamp = "2026-09-23 10:10:38.619 defaults[1053:11513] "
-            return f"{stamp}\nThe domain/default pair of ({domain}, {key}) does not exist\n", 1
-        return f"{value}\n", 0
+            return f"{stamp}\nDomain {domain} does not exist\n", 1
+        return f"{{\n{rows}    LastUpdatesAvailable = 0;\n}}\n", 0
 
     return told
 
 
 COMMANDS: dict[str, Callable[[Lab, Mac], str | Output]] = {
-    "/usr/bin/id -u": lambda _, mac: "0\n" if mac.is_root else "501\n",
+    " ".join(AS_WHOM.argv): lambda _, mac: "0\n" if mac.is_root else "501\n",
     "/usr/bin/pmset -g custom": pmset_custom,
     "/usr/bin/pmset -g": pmset_live,
     "/usr/sbin/systemsetup -getrestartfreeze": freeze,
@@ -115,5 +117,5 @@ COMMANDS: dict[str, Callable[[Lab, Mac], str | Output]] = {
     "/usr/libexec/ApplicationFirewall/socketfilterfw --getglobalstate": firewall,
     "/sbin/pfctl -s info": pf_info,
     "/sbin/pfctl -a": pf_rules,
-    **{f"/usr/bin/defaults read {where} {key}": preference(where, key) for key, where in UPDATE_KEYS.items()},
+    **{f"/usr/bin/defaults read {domain}": preferences(domain) for domain in UPDATE_KEYS.values()},
 }
