@@ -34,12 +34,12 @@ facts = fleet.look(lambda name: looking.at(cluster, weights_files, name))
 lab = fleet.once(seen.lab, facts)
 findings = fleet.once(verdict.findings, cluster, lab, looking.sizes(weights_files))
 console.table(report.COLUMNS, fleet.once(report.rows, cluster, lab, findings), below=report.below(cluster, findings))
-fleet.refuse([*report.refusals(findings), *control.unusable(plan.references(cluster), on=cluster.gateway.machine)])
+fleet.refuse([*report.refusals(findings), *control.unusable(**plan.keys_needed(cluster))])
 
 python = pythons.python_for(me, facts[me], declared=cluster.python.model_dump(), root=layout.PYTHON)
 packages = packaging.packages(target=python.target, package="serving", mac_wheels=versions.JACCL_WHEEL)
-keys = control.kept_secrets(cluster.name, [plan.CLUSTER_TOKEN, plan.GATEWAY_KEY], given=plan.references(cluster))
-planned = plan.Plan(cluster, lab, weights_files, packages=packages, digests=control.digests(keys))
+keys = control.kept_secrets(cluster.name, [plan.CLUSTER_TOKEN, plan.GATEWAY_KEY], given=plan.key_references(cluster))
+planned = plan.Plan(cluster, lab, weights_files, packages, control.fingerprints(keys), control.digests(keys))
 clients = {"path": control.client_file(cluster.name), "variables": report.variables(cluster, keys[plan.GATEWAY_KEY])}
 fleet.settled(__file__)
 

@@ -23,7 +23,6 @@ from operations.rehearsal import rehearsal
 from operations.remote import Commands, differs, operation
 
 DIRECTORY = Path(".cidermill")
-_LEAST_CHARACTERS = 20
 
 References = Mapping[str, Mapping[str, str | None]]
 """By name, `file` or `environment`: where a secret lies."""
@@ -44,19 +43,26 @@ def kept_secrets(cluster: str, names: Collection[str], *, given: References | No
     return {name: HiddenValue(text) for name, text in texts.items() if text}
 
 
-def unusable(given: References, *, on: str) -> list[tuple[str, str]]:
+def unusable(
+    given: References, *, on: str, least_characters: int = 1, each_its_own: bool = False
+) -> list[tuple[str, str]]:
     """Why secrets that are given by reference cannot be used, each with the machine `on` that needs them."""
-    read = {name: _given(reference) for name, reference in given.items()}
-    faults = [f"the key of '{name}': {fault}" for name, (_, fault) in read.items() if fault]
+    read = {name: _given(reference, least_characters) for name, reference in given.items()}
+    faults = [f"'{name}': {fault}" for name, (_, fault) in read.items() if fault]
     first: dict[str, str] = {}
     for name, (text, _) in read.items():
-        if text and first.setdefault(text, name) != name:
-            faults.append(f"the key of '{name}': it is that of '{first[text]}' as well. Give each a secret of its own.")
-    return [(on, f"cannot use {fault}") for fault in faults]
+        if each_its_own and text and first.setdefault(text, name) != name:
+            faults.append(f"'{name}': it is '{first[text]}' as well. Give each a secret of its own.")
+    return [(on, f"cannot use secret {fault}") for fault in faults]
+
+
+def fingerprints(secrets: Mapping[str, HiddenValue]) -> dict[str, str]:
+    """Names each secret without telling it: it was drawn from 256 bits, so this cannot be searched for."""
+    return {name: digest[:12] for name, digest in digests(secrets).items()}
 
 
 def digests(secrets: Mapping[str, HiddenValue]) -> dict[str, str]:
-    """SHA-256 of each secret: names it without telling it, since none is short or likely enough to be searched for."""
+    """SHA-256 of each secret, by which it is known again."""
     return {name: hashlib.sha256(_plain(secret).encode()).hexdigest() for name, secret in secrets.items()}
 
 
@@ -65,7 +71,7 @@ def hidden(text: str) -> HiddenValue:
     return HiddenValue(text)
 
 
-def _given(reference: Mapping[str, str | None]) -> tuple[str, str]:
+def _given(reference: Mapping[str, str | None], least_characters: int = 1) -> tuple[str, str]:
     """A secret, and why it cannot be used; one of the two is empty."""
     name, path = reference.get("environment"), reference.get("file")
     if path is None:
@@ -73,7 +79,7 @@ def _given(reference: Mapping[str, str | None]) -> tuple[str, str]:
     else:
         where = path
         text, fault = _read(Path(path).expanduser())
-    return _judged(text.strip(), where) if not fault else ("", f"{where} {fault}")
+    return _judged(text.strip(), where, least_characters) if not fault else ("", f"{where} {fault}")
 
 
 def _read(path: Path) -> tuple[str, str]:
@@ -84,19 +90,19 @@ def _read(path: Path) -> tuple[str, str]:
                 return "", f"can be read or changed by others (mode {mode:o}), needed 600. Run: chmod 600 {path}"
             return file.read().decode(), ""
     except OSError as error:
-        return "", f"cannot be read: {error.strerror}. Put the key there, in a file that only you can read."
+        return "", f"cannot be read: {error.strerror}. Put the secret there, in a file that only you can read."
     except UnicodeDecodeError:
-        return "", "holds something other than text. Put the key there, on one line."
+        return "", "holds something other than text. Put the secret there, on one line."
 
 
-def _judged(text: str, where: str) -> tuple[str, str]:
+def _judged(text: str, where: str, least_characters: int) -> tuple[str, str]:
     if not text:
-        return "", f"{where} is missing or empty. Put the key there."
+        return "", f"{where} is missing or empty. Put the secret there."
     if not all("!" <= character <= "~" for character in text):
-        return "", f"{where} holds more than one word of ASCII. Put the key alone there: `openssl rand -base64 32`."
-    if len(text) < _LEAST_CHARACTERS:
+        return "", f"{where} holds more than one word of ASCII. Put the secret alone there: `openssl rand -base64 32`."
+    if len(text) < least_characters:
         return "", (
-            f"{where} holds {len(text)} characters, needed {_LEAST_CHARACTERS}, drawn at random. "
+            f"{where} holds {len(text)} characters, needed {least_characters}, drawn at random. "
             "Make one: `openssl rand -base64 32`."
         )
     return text, ""

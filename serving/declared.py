@@ -145,16 +145,16 @@ class Replica(Declared):
     grace_seconds: Annotated[int, Field(ge=1, le=600)] = 60
 
 
-class Secret(Declared):
+class SecretReference(Declared):
     """Where on the control machine a secret is read, when it is needed; the secret itself is in no declaration."""
 
     file: Annotated[str, StringConstraints(pattern=r"^(/|~/)\S+$")] | None = None
     environment: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
 
     @model_validator(mode="after")
-    def _one_place(self) -> Self:
+    def _one(self) -> Self:
         if (self.file is None) == (self.environment is None):
-            raise ValueError('needed {"file": path} or {"environment": name}, one of the two')
+            raise ValueError("a secret is either in a file or in an environment variable; declare exactly one")
         return self
 
 
@@ -162,7 +162,7 @@ class ClientKey(Declared):
     """A key that is handed out: whose it is, what it opens, how much of it, and until when."""
 
     owner: Name
-    secret: Secret
+    secret: SecretReference
     names: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = None
     requests_per_minute: Count | None = None
     tokens_per_minute: Count | None = None

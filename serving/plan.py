@@ -49,6 +49,9 @@ from serving.transport import cable_addresses, ring_hosts
 CLUSTER_TOKEN, GATEWAY_KEY = "cluster_token", "gateway_key"
 """Names of the secrets: what agents ask of each other and of the gateway, and what clients show."""
 
+KEY_CHARACTERS = 20
+"""The shortest key that is taken: drawn at random, nobody finds it from its digest."""
+
 GATEWAY_SECONDS = 120
 """LiteLLM takes 5 to 30 seconds to begin; a machine that has just restarted has other things to do as well."""
 
@@ -115,8 +118,10 @@ class Plan:
     manifests: Mapping[str, Manifest]
     packages: Mapping[str, Named]
     """`node`, `gateway` and `software`; only what they are called where they lie matters here."""
+    fingerprints: Mapping[str, str]
+    """Of each secret, by its name."""
     digests: Mapping[str, str]
-    """SHA-256 of each secret, by its name: those of CLUSTER_TOKEN and GATEWAY_KEY, and one for each owner of a key."""
+    """SHA-256 of each key that clients show, by the name of its secret."""
 
     def environments(self, machine: str) -> list[str]:
         """The kinds of environment a machine needs."""
@@ -219,7 +224,7 @@ class Plan:
             address=self.cluster.machine(machine).address,
             port=self.cluster.ports.agent,
             token_file=TOKEN,
-            token_fingerprint=self._fingerprint,
+            token_fingerprint=self.fingerprints[CLUSTER_TOKEN],
             state_directory=STATE,
             log_directory=LOGS,
             links_report=LINKS_REPORT,
@@ -236,7 +241,7 @@ class Plan:
             key_file=KEY,
             keys_file=KEYS,
             token_file=TOKEN,
-            fingerprints=(self._fingerprint,),
+            fingerprints=(self.fingerprints[CLUSTER_TOKEN],),
             litellm="litellm.yaml",
             relay_port=self.cluster.ports.relay,
             replicas=tuple(self._served(replica) for replica in self.cluster.replicas if replica.name in proven),
@@ -246,12 +251,8 @@ class Plan:
     def _keys(self) -> str:
         """The file of keys: the lab's own, which is the lab's by name and without limits, and all that are declared."""
         own = Key(owner=self.cluster.name, sha256=self.digests[GATEWAY_KEY])
-        return written([own, *(key_of(key, self.digests[key.owner], key.names) for key in self.cluster.gateway.keys)])
-
-    @property
-    def _fingerprint(self) -> str:
-        """The token's."""
-        return self.digests[CLUSTER_TOKEN][:12]
+        declared = self.cluster.gateway.keys
+        return written([own, *(key_of(key, self.digests[_secret_of(key.owner)], key.names) for key in declared)])
 
     def _replica(self, replica: Replica, machine: str) -> ReplicaConfiguration:
         memory = [_memory_gb(self.cluster, self.seen, name) for name in replica.machines]
@@ -334,9 +335,19 @@ def _replica(
     )
 
 
-def references(cluster: Cluster) -> dict[str, dict[str, str | None]]:
-    """Where the secrets of declared keys lie, by owner: `file` or `environment`."""
-    return {key.owner: key.secret.model_dump() for key in cluster.gateway.keys}
+def key_references(cluster: Cluster) -> dict[str, dict[str, str | None]]:
+    """Where declared keys lie, by the names of these secrets: `file` or `environment`."""
+    return {_secret_of(key.owner): key.secret.model_dump() for key in cluster.gateway.keys}
+
+
+def keys_needed(cluster: Cluster) -> dict[str, Any]:
+    """What declared keys must be, as what looks at them wants it."""
+    where = {"given": key_references(cluster), "on": cluster.gateway.machine}
+    return {**where, "least_characters": KEY_CHARACTERS, "each_its_own": True}
+
+
+def _secret_of(owner: str) -> str:
+    return f"key {owner}"
 
 
 def weights_directory(name: str, manifest: Manifest) -> str:

@@ -9,14 +9,15 @@ from serving.configuration import AgentConfiguration, File, LinksConfiguration, 
 from serving.errors import LayersRefused
 from serving.gateway.configuration import GatewayConfiguration, ServedReplica
 from serving.gateway.keys import Key, digest, parsed, written
-from serving.plan import Plan, references
+from serving.plan import Plan, keys_needed
 from tests.serving.declarations import declared
 from tests.serving.labs import all_well, domain
 
 MANIFESTS = {"w": Manifest(files={"config.json": File(size=2, sha256="ab")}, digest="0123456789abcdef")}
 
 
-DIGESTS = {name: digest(name) for name in ("cluster_token", "gateway_key", "anna", "ben")}
+FINGERPRINTS = {"cluster_token": "aa", "gateway_key": "bb"}
+DIGESTS = {name: digest(name) for name in ("gateway_key", "key anna", "key ben")}
 OWN = Key(owner="test", sha256=digest("gateway_key"))
 ANNA = {"owner": "anna", "secret": {"file": "/keys/anna"}, "names": ["w"], "requests_per_minute": 60}
 
@@ -24,12 +25,13 @@ ANNA = {"owner": "anna", "secret": {"file": "/keys/anna"}, "names": ["w"], "requ
 def plan(
     software: str = "software-2222",
     manifests: dict[str, Manifest] = MANIFESTS,
+    fingerprints: dict[str, str] = FINGERPRINTS,
     digests: dict[str, str] = DIGESTS,
     **changes: object,
 ) -> Plan:
     names = {"node": "node-1", "gateway": "gateway-1", "software": software}
     packages = {kind: SimpleNamespace(name=name) for kind, name in names.items()}
-    return Plan(declared(**changes), all_well(), manifests, packages, digests)
+    return Plan(declared(**changes), all_well(), manifests, packages, fingerprints, digests)
 
 
 def agent(machine: str, **changes: object) -> AgentConfiguration:
@@ -129,28 +131,34 @@ def test_the_door_knows_every_key_by_its_digest_and_the_labs_own_without_limits(
 
     assert parsed(text) == (
         OWN,
-        Key(owner="anna", sha256=digest("anna"), names=("w",), requests_per_minute=60),
-        Key(owner="ben", sha256=digest("ben"), expires="2026-12-31", tokens_per_minute=9),
+        Key(owner="anna", sha256=digest("key anna"), names=("w",), requests_per_minute=60),
+        Key(owner="ben", sha256=digest("key ben"), expires="2026-12-31", tokens_per_minute=9),
     )
     assert [word for word in ("/keys/anna", "BEN") if word in text] == []
 
 
 def test_other_keys_neither_make_another_release_of_the_gateway_nor_of_anything_else():
-    others = plan(gateway__keys=[ANNA], digests=DIGESTS | {"gateway_key": digest("another"), "anna": digest("other")})
+    fingerprints = FINGERPRINTS | {"gateway_key": "cc"}
+    others = plan(gateway__keys=[ANNA], fingerprints=fingerprints, digests=DIGESTS | {"key anna": digest("another")})
 
     assert others.gateway({"a", "b"}).path == plan().gateway({"a", "b"}).path
     assert [others.agent(m).path == plan().agent(m).path for m in ("m1", "m2")] == [True, True]
 
 
 def test_another_cluster_token_makes_other_releases():
-    other = plan(digests=DIGESTS | {"cluster_token": digest("another")})
+    other = plan(fingerprints=FINGERPRINTS | {"cluster_token": "cc"})
 
     assert other.gateway({"a"}).path != plan().gateway({"a"}).path
     assert other.agent("m1").path != plan().agent("m1").path
 
 
-def test_where_secrets_lie_is_told_by_owner():
-    assert references(declared(gateway__keys=[ANNA])) == {"anna": {"file": "/keys/anna", "environment": None}}
+def test_where_keys_lie_and_what_they_must_be_is_told_by_owner():
+    assert keys_needed(declared(gateway__keys=[ANNA])) == {
+        "given": {"key anna": {"file": "/keys/anna", "environment": None}},
+        "on": "m1",
+        "least_characters": 20,
+        "each_its_own": True,
+    }
 
 
 def test_the_agent_of_a_replica_is_not_loaded_before_the_roll_reaches_it():
