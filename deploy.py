@@ -39,7 +39,7 @@ fleet.refuse([*report.refusals(findings), *control.unusable(plan.references(clus
 python = pythons.python_for(me, facts[me], declared=cluster.python.model_dump(), root=layout.PYTHON)
 packages = packaging.packages(target=python.target, package="serving", mac_wheels=versions.JACCL_WHEEL)
 keys = control.kept_secrets(cluster.name, [plan.CLUSTER_TOKEN, plan.GATEWAY_KEY], given=plan.references(cluster))
-planned = plan.Plan(cluster, lab, weights_files, packages=packages, digests=control.digests(keys))
+planned = plan.Plan(cluster, lab, weights_files, packages, control.digests(keys))
 clients = {"path": control.client_file(cluster.name), "variables": report.variables(cluster, keys[plan.GATEWAY_KEY])}
 fleet.settled(__file__)
 

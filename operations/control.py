@@ -23,12 +23,15 @@ from operations.rehearsal import rehearsal
 from operations.remote import Commands, differs, operation
 
 DIRECTORY = Path(".cidermill")
-_LEAST_CHARACTERS = 20
+_KEY_CHARACTERS = 20
+"""The shortest key that is taken: drawn at random, nobody finds it from its digest."""
 
-Reference = Mapping[str, str | bool | None]
+Reference = Mapping[str, str | None]
+"""Where a secret lies, in a `file` or in the `environment`, and of what `kind` it is: a `key` is handed out to clients,
+drawn at random, and no other is the same; a `word` is what somebody else's server asks for; a `text` has many lines and
+stays as it is, and so does one that is `public`, which others may read but not change."""
 References = Mapping[str, Reference]
-"""By name, `file` or `environment`: where a secret lies. One that is `handed_out` to clients is drawn at random, and no
-other is the same; what somebody else's server asks for may be a word."""
+"""By the secrets' names."""
 
 
 def kept_secrets(cluster: str, names: Collection[str], *, given: References | None = None) -> dict[str, HiddenValue]:
@@ -49,16 +52,16 @@ def kept_secrets(cluster: str, names: Collection[str], *, given: References | No
 def unusable(given: References, *, on: str) -> list[tuple[str, str]]:
     """Why secrets that are given by reference cannot be used, each with the machine `on` that needs them."""
     read = {name: _given(reference) for name, reference in given.items()}
-    faults = [f"the key of '{name}': {fault}" for name, (_, fault) in read.items() if fault]
+    faults = [f"'{name}': {fault}" for name, (_, fault) in read.items() if fault]
     first: dict[str, str] = {}
     for name, (text, _) in read.items():
-        if text and _is_handed_out(given[name]) and first.setdefault(text, name) != name:
-            faults.append(f"the key of '{name}': it is that of '{first[text]}' as well. Give each a secret of its own.")
-    return [(on, f"cannot use {fault}") for fault in faults]
+        if text and given[name].get("kind") == "key" and first.setdefault(text, name) != name:
+            faults.append(f"'{name}': it is '{first[text]}' as well. Give each a secret of its own.")
+    return [(on, f"cannot use secret {fault}") for fault in faults]
 
 
 def digests(secrets: Mapping[str, HiddenValue]) -> dict[str, str]:
-    """SHA-256 of each secret: names it without telling it, since none is short or likely enough to be searched for."""
+    """SHA-256 of each secret, by which it is known again."""
     return {name: hashlib.sha256(_plain(secret).encode()).hexdigest() for name, secret in secrets.items()}
 
 
@@ -67,8 +70,9 @@ def hidden(text: str) -> HiddenValue:
     return HiddenValue(text)
 
 
-def _is_handed_out(reference: Reference) -> bool:
-    return reference.get("handed_out") is not False
+def joined(secrets: Mapping[str, HiddenValue]) -> HiddenValue:
+    """Several secrets as one: a JSON object."""
+    return HiddenValue(json.dumps({name: _plain(secret) for name, secret in secrets.items()}, indent=2) + "\n")
 
 
 def _given(reference: Reference) -> tuple[str, str]:
@@ -77,36 +81,40 @@ def _given(reference: Reference) -> tuple[str, str]:
     if path is None:
         where, text, fault = f"the environment variable {name}", os.environ.get(str(name), ""), ""
     else:
-        where = str(path)
-        text, fault = _read(Path(where).expanduser())
-    least = _LEAST_CHARACTERS if _is_handed_out(reference) else 1
-    return _judged(text.strip(), where, least) if not fault else ("", f"{where} {fault}")
+        where = path
+        text, fault = _read(Path(path).expanduser(), is_public=reference.get("kind") == "public")
+    return _judged(text, where, str(reference.get("kind"))) if not fault else ("", f"{where} {fault}")
 
 
-def _read(path: Path) -> tuple[str, str]:
+def _read(path: Path, *, is_public: bool) -> tuple[str, str]:
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            if mode & 0o077:
-                return "", f"can be read or changed by others (mode {mode:o}), needed 600. Run: chmod 600 {path}"
+            if mode & (0o022 if is_public else 0o077):
+                needed = 644 if is_public else 600
+                how = "changed" if is_public else "read or changed"
+                return "", f"can be {how} by others (mode {mode:o}), needed {needed}. Run: chmod {needed} {path}"
             return file.read().decode(), ""
     except OSError as error:
-        return "", f"cannot be read: {error.strerror}. Put the key there, in a file that only you can read."
+        return "", f"cannot be read: {error.strerror}. Put the secret there, in a file that only you can read."
     except UnicodeDecodeError:
-        return "", "holds something other than text. Put the key there, on one line."
+        return "", "holds something other than text. Put the secret there, on one line."
 
 
-def _judged(text: str, where: str, least: int) -> tuple[str, str]:
-    if not text:
-        return "", f"{where} is missing or empty. Put the key there."
-    if not all("!" <= character <= "~" for character in text):
-        return "", f"{where} holds more than one word of ASCII. Put the key alone there: `openssl rand -base64 32`."
-    if len(text) < least:
+def _judged(text: str, where: str, kind: str) -> tuple[str, str]:
+    word = text.strip()
+    if not word:
+        return "", f"{where} is missing or empty. Put the secret there."
+    if kind in ("text", "public"):
+        return text, ""
+    if not all("!" <= character <= "~" for character in word):
+        return "", f"{where} holds more than one word of ASCII. Put the secret alone there: `openssl rand -base64 32`."
+    if kind == "key" and len(word) < _KEY_CHARACTERS:
         return "", (
-            f"{where} holds {len(text)} characters, needed {least}, drawn at random. "
+            f"{where} holds {len(word)} characters, needed {_KEY_CHARACTERS}, drawn at random. "
             "Make one: `openssl rand -base64 32`."
         )
-    return text, ""
+    return word, ""
 
 
 def _secrets_file(cluster: str) -> Path:

@@ -154,9 +154,9 @@ class SecretReference(Declared):
     environment: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
 
     @model_validator(mode="after")
-    def _one_place(self) -> Self:
+    def _one(self) -> Self:
         if (self.file is None) == (self.environment is None):
-            raise ValueError('needed {"file": path} or {"environment": name}, one of the two')
+            raise ValueError("a secret is either in a file or in an environment variable; declare exactly one")
         return self
 
 

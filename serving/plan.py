@@ -256,11 +256,12 @@ class Plan:
     def _keys(self) -> str:
         """The file of keys: the lab's own, which is the lab's by name and without limits, and all that are declared."""
         own = Key(owner=self.cluster.name, sha256=self.digests[GATEWAY_KEY])
-        return written([own, *(key_of(key, self.digests[key.owner], key.names) for key in self.cluster.gateway.keys)])
+        declared = self.cluster.gateway.keys
+        return written([own, *(key_of(key, self.digests[_key(key.owner)], key.names) for key in declared)])
 
     @property
     def _fingerprint(self) -> str:
-        """The token's."""
+        """The token's: it was drawn from 256 bits, so this cannot be searched for."""
         return self.digests[CLUSTER_TOKEN][:12]
 
     def _fingerprint_of(self, name: str) -> str:
@@ -297,10 +298,10 @@ class Plan:
 
 def _external_secrets(cluster: Cluster) -> dict[str, str]:
     """The names of the secrets of external backends, by the names of these."""
-    return {each.name: _secret_name(each.name) for each in cluster.gateway.external if each.secret is not None}
+    return {each.name: _external(each.name) for each in cluster.gateway.external if each.secret is not None}
 
 
-def _secret_name(backend: str) -> str:
+def _external(backend: str) -> str:
     return f"external {backend}"
 
 
@@ -369,14 +370,15 @@ def _replica(
     )
 
 
-def references(cluster: Cluster) -> dict[str, dict[str, str | bool | None]]:
-    """Where the secrets are found that are not made here: `file` or `environment` of each, by its name.
+def references(cluster: Cluster) -> dict[str, dict[str, str | None]]:
+    """Where the secrets are found that are not made here, and of what `kind` each is, as what reads them wants it."""
+    keys = {_key(key.owner): {**key.secret.model_dump(), "kind": "key"} for key in cluster.gateway.keys}
+    theirs = {backend.name: backend.secret for backend in cluster.gateway.external if backend.secret is not None}
+    return keys | {_external(name): {**secret.model_dump(), "kind": "word"} for name, secret in theirs.items()}
 
-    Those that are `handed_out` are keys, by their owner; the others belong to backends that are none of ours.
-    """
-    keys = {key.owner: {**key.secret.model_dump(), "handed_out": True} for key in cluster.gateway.keys}
-    theirs = [(backend.name, backend.secret) for backend in cluster.gateway.external if backend.secret is not None]
-    return keys | {_secret_name(name): {**secret.model_dump(), "handed_out": False} for name, secret in theirs}
+
+def _key(owner: str) -> str:
+    return f"key {owner}"
 
 
 def weights_directory(name: str, manifest: Manifest) -> str:

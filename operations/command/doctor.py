@@ -50,7 +50,7 @@ def _findings(lab: Connected) -> tuple[dict[str, seen.Seen], list[Finding]]:
 def _keys(cluster: Cluster) -> Iterator[Finding]:
     """Keys whose secret cannot be used; a deploy refuses them, and its rehearsal ends there without a word."""
     for machine, fault in control.unusable(plan.references(cluster), on=cluster.gateway.machine):
-        yield Finding(machine, "keys", fault, "every declared key", "See above.")
+        yield Finding(machine, "keys", fault.rstrip("."), "every declared key", "See above.")
 
 
 def _causes(

@@ -24,7 +24,8 @@ import uvicorn
 from serving import logs
 from serving.gateway import relay
 from serving.gateway.configuration import PATHS, SWITCHES, GatewayConfiguration
-from serving.gateway.entrance import Application, Entrance, Receive, Scope, Send
+from serving.gateway.entrance import Entrance
+from serving.gateway.guard import Application, Guard, Receive, Scope, Send
 from serving.gateway.key_file import KeyFile
 from serving.gateway.limits import Counts
 from serving.gateway.relay_external import Backends
@@ -47,8 +48,8 @@ def main(path: str) -> None:
     from litellm.proxy.proxy_server import app  # pyright: ignore[reportUnknownVariableType]  # untyped upstream
 
     logs.take_over("LiteLLM", "LiteLLM Proxy", "LiteLLM Router")
-    entrance = Entrance(app, keys, counts)  # pyright: ignore[reportUnknownArgumentType]  # untyped upstream
-    door = _server(only_allowed(entrance), configuration.address, configuration.port)
+    guarded = Guard(app, Entrance(keys, counts))  # pyright: ignore[reportUnknownArgumentType]  # untyped upstream
+    door = _server(only_allowed(guarded), configuration.address, configuration.port)
     external = Backends(configuration.external)
     replicas, endpoints = Replicas(configuration.replicas, token), Endpoints(token)
     beneath = relay.application(replicas, endpoints, token, external, counts.used)

@@ -7,7 +7,7 @@ in a header of its own, which LiteLLM sends along with what it makes of the requ
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import LitellmUserRoles, ProxyException, UserAPIKeyAuth
@@ -18,18 +18,6 @@ from serving.gateway.keys import Key
 
 if TYPE_CHECKING:
     from fastapi import Request
-
-_OURS: Final = (
-    "api_key",
-    "content_policy_fallbacks",
-    "context_window_fallbacks",
-    "extra_headers",
-    "fallbacks",
-    "headers",
-    "organization",
-    "router_settings_override",
-)
-"""What LiteLLM would take from the body of a request, and is not a client's to say: where it goes, and as whose."""
 
 
 async def authenticate(request: Request, api_key: str | None) -> UserAPIKeyAuth:  # noqa: ARG001  # LiteLLM's signature
@@ -57,16 +45,12 @@ class Naming(CustomLogger):
         data: dict[str, Any],
         call_type: str,  # noqa: ARG002  # LiteLLM's signature
     ) -> dict[str, Any]:
-        """The request with its owner; a 400 or 403 for one that would be somebody else's, or of another name."""
-        said = [name for name in _OURS if name in data]
-        if said:
-            text = f"cannot take {', '.join(said)} from a client: that is this lab's own. Leave it out."
-            raise ProxyException(message=text, type="invalid_request_error", param=said[0], code=400)
+        """The request with its owner; a 403 for a name that is not this key's, should LiteLLM have found one."""
         names = cast("list[str]", user_api_key_dict.models)  # pyright: ignore[reportUnknownMemberType]  # partly untyped
         if names and data.get("model") not in names:
             text = f"cannot use '{data.get('model')}' with this key: it is for {', '.join(names)}."
             raise ProxyException(message=text, type="permission_error", param="model", code=403)
-        # LiteLLM makes it of headers like anthropic-beta, and it would come after ours; a client could write it too.
+        # LiteLLM makes it of headers like anthropic-beta, and it would come after ours.
         data.pop("provider_specific_header", None)
         data["extra_headers"] = {KEY_HEADER: user_api_key_dict.user_id}
         return data

@@ -18,10 +18,16 @@ def somewhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def secret_file(path: Path, content: bytes = f"{LONG}\n".encode(), mode: int = 0o600) -> dict[str, str | bool | None]:
+def secret_file(
+    path: Path, content: bytes = f"{LONG}\n".encode(), mode: int = 0o600, kind: str = "key"
+) -> dict[str, str | None]:
     path.write_bytes(content)
     path.chmod(mode)
-    return {"file": str(path), "environment": None}
+    return {"file": str(path), "environment": None, "kind": kind}
+
+
+def unusable(given: control.References) -> list[tuple[str, str]]:
+    return control.unusable(given, on="mac-1")
 
 
 def test_a_secret_is_read_from_a_file_or_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -33,7 +39,7 @@ def test_a_secret_is_read_from_a_file_or_the_environment(tmp_path: Path, monkeyp
     with ctx_state.use(Fleet({"mac-1": {}}).state):
         kept = control.kept_secrets("lab", ["token"], given=given)
 
-    assert control.unusable(given, on="mac-1") == []
+    assert unusable(given) == []
     assert (kept["anna"].unmask(), kept["ben"].unmask()) == (LONG, "another-secret-long-enough")
     assert control.digests(kept)["anna"] == hashlib.sha256(LONG.encode()).hexdigest()
 
@@ -51,7 +57,7 @@ def test_a_file_in_ones_home_is_found(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("HOME", str(tmp_path))
     secret_file(tmp_path / "anna")
 
-    assert control.unusable({"anna": {"file": "~/anna"}}, on="mac-1") == []
+    assert unusable({"anna": {"file": "~/anna"}}) == []
 
 
 @pytest.mark.parametrize(
@@ -72,16 +78,16 @@ def test_a_file_that_cannot_be_a_secret_is_refused_without_its_words(
     tmp_path: Path, content: bytes, mode: int, told: str
 ):
     path = tmp_path / "anna"
-    ((machine, fault),) = control.unusable({"anna": secret_file(path, content, mode)}, on="mac-1")
+    ((machine, fault),) = unusable({"anna": secret_file(path, content, mode)})
 
     assert machine == "mac-1"
-    assert fault.startswith(f"cannot use the key of 'anna': {path} {told}")
+    assert fault.startswith(f"cannot use secret 'anna': {path} {told}")
     assert not content.strip() or content.decode(errors="replace").strip() not in fault
 
 
 def test_a_secret_that_is_not_there_is_refused(tmp_path: Path):
     given = {"anna": {"file": str(tmp_path / "anna")}, "ben": {"environment": "NOBODYS_KEY"}, "eve": {"file": "/"}}
-    told = [fault for _, fault in control.unusable(given, on="mac-1")]
+    told = [fault for _, fault in unusable(given)]
 
     assert len(told) == 3
     assert f"{tmp_path}/anna cannot be read: No such file or directory" in told[0]
@@ -91,12 +97,36 @@ def test_a_secret_that_is_not_there_is_refused(tmp_path: Path):
 
 def test_two_owners_cannot_have_the_same_secret(tmp_path: Path):
     given = {name: secret_file(tmp_path / name) for name in ("anna", "ben")}
-    ((_, fault),) = control.unusable(given, on="mac-1")
+    ((_, fault),) = unusable(given)
 
-    assert fault == "cannot use the key of 'ben': it is that of 'anna' as well. Give each a secret of its own."
+    assert fault == "cannot use secret 'ben': it is 'anna' as well. Give each a secret of its own."
 
 
 def test_what_somebody_elses_server_asks_for_may_be_short_and_the_same_as_anothers(tmp_path: Path):
-    theirs = {**secret_file(tmp_path / "theirs", b"ollama\n"), "handed_out": False}
+    theirs = secret_file(tmp_path / "theirs", b"ollama\n", kind="word")
 
-    assert control.unusable({"external one": theirs, "external two": theirs}, on="mac-1") == []
+    assert unusable({"external one": theirs, "external two": theirs}) == []
+
+
+def test_a_text_stays_as_it_is(tmp_path: Path):
+    pem = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+    given = {"tls key": secret_file(tmp_path / "key", pem, kind="text")}
+    with ctx_state.use(Fleet({"mac-1": {}}).state):
+        kept = control.kept_secrets("lab", [], given=given)
+
+    assert unusable(given) == []
+    assert kept["tls key"].unmask() == pem.decode()
+
+
+@pytest.mark.parametrize(("mode", "is_usable"), [(0o600, True), (0o644, True), (0o664, False)])
+def test_what_is_public_may_be_read_by_others_but_not_changed(tmp_path: Path, mode: int, is_usable: bool):
+    given = {"tls certificate": secret_file(tmp_path / "certificate", b"two\nlines\n", mode, kind="public")}
+
+    assert (unusable(given) == []) == is_usable
+
+
+def test_several_secrets_travel_as_one_that_is_not_shown():
+    one = control.joined({"big": control.hidden("sesame"), "small": control.hidden("open")})
+
+    assert json.loads(one.unmask()) == {"big": "sesame", "small": "open"}
+    assert "sesame" not in repr(one)

@@ -49,11 +49,11 @@ REFUSED = {
     ),
     "a secret in two places": (
         bent(gateway__keys=[{"owner": "anna", "secret": {"file": "/k", "environment": "K"}}]),
-        {"gateway/keys/0/secret": 'needed {"file": path} or {"environment": name}, one of the two'},
+        {"gateway/keys/0/secret": "either in a file or in an environment variable; declare exactly one"},
     ),
     "a secret nowhere": (
         bent(gateway__keys=[{"owner": "anna", "secret": {}}]),
-        {"gateway/keys/0/secret": "one of the two"},
+        {"gateway/keys/0/secret": "declare exactly one"},
     ),
     "a secret itself": (
         bent(gateway__keys=[{"owner": "anna", "secret": "sk-1234"}]),

@@ -17,7 +17,7 @@ from tests.serving.labs import all_well, domain
 MANIFESTS = {"w": Manifest(files={"config.json": File(size=2, sha256="ab")}, digest="0123456789abcdef")}
 
 
-DIGESTS = {name: digest(name) for name in ("cluster_token", "gateway_key", "anna", "ben")}
+DIGESTS = {name: digest(name) for name in ("cluster_token", "gateway_key", "key anna", "key ben")}
 OWN = Key(owner="test", sha256=digest("gateway_key"))
 ANNA = {"owner": "anna", "secret": {"file": "/keys/anna"}, "names": ["w"], "requests_per_minute": 60}
 
@@ -118,7 +118,7 @@ def test_a_backend_that_is_none_of_ours_is_told_to_the_gateway_alone_and_its_sec
     configuration = GatewayConfiguration.model_validate_json(named.gateway({"a"}).files["gateway.json"])
     (one,) = configuration.external
 
-    assert references(told.cluster) == {"external big": {"file": None, "environment": "BIG_KEY", "handed_out": False}}
+    assert references(told.cluster) == {"external big": {"file": None, "environment": "BIG_KEY", "kind": "word"}}
     assert (one.name, one.serves, one.key_file) == ("big", "qwen3:30b", "/opt/cidermill/secrets/external-big.key")
     assert named.gateway({"a"}).path != another.gateway({"a"}).path
     assert digest("e")[:12] not in configuration.fingerprints
@@ -149,14 +149,15 @@ def test_the_door_knows_every_key_by_its_digest_and_the_labs_own_without_limits(
 
     assert parsed(text) == (
         OWN,
-        Key(owner="anna", sha256=digest("anna"), names=("w",), requests_per_minute=60),
-        Key(owner="ben", sha256=digest("ben"), expires="2026-12-31", tokens_per_minute=9),
+        Key(owner="anna", sha256=digest("key anna"), names=("w",), requests_per_minute=60),
+        Key(owner="ben", sha256=digest("key ben"), expires="2026-12-31", tokens_per_minute=9),
     )
     assert [word for word in ("/keys/anna", "BEN") if word in text] == []
 
 
 def test_other_keys_neither_make_another_release_of_the_gateway_nor_of_anything_else():
-    others = plan(gateway__keys=[ANNA], digests=DIGESTS | {"gateway_key": digest("another"), "anna": digest("other")})
+    digests = DIGESTS | {"gateway_key": digest("another"), "key anna": digest("other")}
+    others = plan(gateway__keys=[ANNA], digests=digests)
 
     assert others.gateway({"a", "b"}).path == plan().gateway({"a", "b"}).path
     assert [others.agent(m).path == plan().agent(m).path for m in ("m1", "m2")] == [True, True]
@@ -169,10 +170,10 @@ def test_another_cluster_token_makes_other_releases():
     assert other.agent("m1").path != plan().agent("m1").path
 
 
-def test_where_secrets_lie_is_told_by_owner():
+def test_where_secrets_lie_and_what_they_are_is_told_by_owner():
     told = references(declared(gateway__keys=[ANNA]))
 
-    assert told == {"anna": {"file": "/keys/anna", "environment": None, "handed_out": True}}
+    assert told == {"key anna": {"file": "/keys/anna", "environment": None, "kind": "key"}}
 
 
 def test_the_agent_of_a_replica_is_not_loaded_before_the_roll_reaches_it():
