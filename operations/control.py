@@ -28,34 +28,40 @@ class NoSecret(DeployError):
     """A secret is not where it was declared to be."""
 
 
+Reference = Mapping[str, str | None]
+"""Where a secret is found: `file` or `environment`, the other one None."""
+
+
 def all_secrets(
-    cluster: str, made: Collection[str], found: Mapping[str, Mapping[str, str | None]]
+    cluster: str, made: Collection[str], found: Mapping[str, Mapping[str, Reference]]
 ) -> dict[str, HiddenValue]:
-    """The cluster's own secrets by name, and those that were declared by where they are found. Raises NoSecret."""
-    return kept_secrets(cluster, made) | found_secrets(found)
+    """The cluster's own secrets by name, and sets of others, each as one JSON object. Raises NoSecret."""
+    return kept_secrets(cluster, made) | {name: found_secrets(references) for name, references in found.items()}
 
 
-def found_secrets(references: Mapping[str, Mapping[str, str | None]]) -> dict[str, HiddenValue]:
-    """Secrets by name, each from a `file` or from a variable of the `environment`. Raises NoSecret with all faults."""
-    found, faults = dict[str, HiddenValue](), list[str]()
+def found_secrets(references: Mapping[str, Reference]) -> HiddenValue:
+    """Secrets by name, as JSON, each from where it is found. Raises NoSecret with all faults."""
+    found, faults = dict[str, str](), list[str]()
     for name, reference in references.items():
         place = f"file {reference['file']}" if reference["file"] else f"environment variable {reference['environment']}"
         try:
             secret = _found(reference)
         except (OSError, UnicodeDecodeError) as error:
-            faults.append(f"cannot read secret '{name}': {place}: {getattr(error, 'strerror', None) or 'not text'}")
+            faults.append(
+                f"cannot read the secret of '{name}': {place}: {getattr(error, 'strerror', '') or 'not text'}"
+            )
             continue
         if len(secret.split()) != 1:
             seen = "more than one word" if secret else "nothing"
-            faults.append(f"cannot use secret '{name}': {place} holds {seen}, needed the secret alone. Put it there")
+            faults.append(f"cannot use the secret of '{name}': {place} holds {seen}, needed it alone. Put it there")
             continue
-        found[name] = HiddenValue(secret)
+        found[name] = secret
     if faults:
         raise NoSecret("\n".join(faults))
-    return found
+    return HiddenValue(json.dumps(found))
 
 
-def _found(reference: Mapping[str, str | None]) -> str:
+def _found(reference: Reference) -> str:
     if reference["file"]:
         return Path(reference["file"]).read_text().strip()
     return os.environ.get(reference["environment"] or "", "").strip()

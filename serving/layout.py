@@ -33,11 +33,8 @@ FILTER_ANCHOR = "com.apple/cidermill"
 """Apple's own pf.conf evaluates every anchor below com.apple/, so no file of Apple's is changed."""
 TOKEN = f"{SECRETS}/cluster.token"
 KEY = f"{SECRETS}/gateway.key"
-
-
-def external_key(name: str) -> str:
-    """Where the gateway finds the key that a backend of somebody else's asks for."""
-    return f"{SECRETS}/external-{name}.key"
+EXTERNAL_KEYS = f"{SECRETS}/external.json"
+"""What backends ask for that are none of ours, by their names: one file, so that no key outlives its declaration."""
 
 
 def directories(account: str) -> list[tuple[str, str, str, int]]:

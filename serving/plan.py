@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from serving import daemons, filtering
+from serving import daemons, filtering, layout
 from serving.cabling import port_towards
 from serving.cluster import Cluster
 from serving.configuration import (
@@ -45,13 +45,13 @@ from serving.layout import (
     STATE,
     TOKEN,
     WEIGHTS,
-    external_key,
 )
 from serving.seen import Mac, Seen
 from serving.transport import cable_addresses, ring_hosts
 
-CLUSTER_TOKEN, GATEWAY_KEY = "cluster_token", "gateway_key"
-"""Names of the secrets: what agents ask of each other and of the gateway, and what clients show."""
+CLUSTER_TOKEN, GATEWAY_KEY, EXTERNAL_KEYS = "cluster_token", "gateway_key", "external_keys"
+"""Names of the secrets: what agents ask of each other and of the gateway, what clients show, and what backends that are
+none of ours ask of us, as JSON by their names."""
 
 GATEWAY_SECONDS = 120
 """LiteLLM takes 5 to 30 seconds to begin; a machine that has just restarted has other things to do as well."""
@@ -135,8 +135,8 @@ class Plan:
         mine = {TOKEN: keys[CLUSTER_TOKEN]}
         if not self._is_door(machine):
             return mine
-        external = {external_key(name): keys[secret] for name, secret in _external_secrets(self.cluster).items()}
-        return mine | {KEY: keys[GATEWAY_KEY]} | external
+        # Written without any as well: what is no longer declared leaves no key behind.
+        return mine | {KEY: keys[GATEWAY_KEY], layout.EXTERNAL_KEYS: keys[EXTERNAL_KEYS]}
 
     def weights(self, machine: str) -> list[Sent]:
         """The weights a machine needs."""
@@ -236,20 +236,19 @@ class Plan:
 
     def gateway(self, proven: Collection[str]) -> Release:
         """The release of `dev.cidermill.gateway`: it lists the proven replicas and no others."""
+        external_keys = [EXTERNAL_KEYS] if references(self.cluster)[EXTERNAL_KEYS] else []
         litellm = json.dumps(litellm_configuration(self.cluster, proven), indent=2) + "\n"
         configuration = GatewayConfiguration(
             address=self.cluster.machine(self.cluster.gateway.machine).address,
             port=self.cluster.gateway.port,
             key_file=KEY,
             token_file=TOKEN,
-            fingerprints=tuple(
-                self.fingerprints[name]
-                for name in (GATEWAY_KEY, CLUSTER_TOKEN, *_external_secrets(self.cluster).values())
-            ),
+            fingerprints=tuple(self.fingerprints[name] for name in (GATEWAY_KEY, CLUSTER_TOKEN, *external_keys)),
             litellm="litellm.yaml",
             relay_port=self.cluster.ports.relay,
             replicas=tuple(self._served(replica) for replica in self.cluster.replicas if replica.name in proven),
             external=tuple(map(_backend, self.cluster.gateway.external)),
+            external_keys_file=layout.EXTERNAL_KEYS if external_keys else None,
         )
         return self._release("gateway", "gateway", {"litellm.yaml": litellm, "gateway.json": _text(configuration)})
 
@@ -281,22 +280,10 @@ class Plan:
         return machine == self.cluster.gateway.machine
 
 
-def references(cluster: Cluster) -> dict[str, dict[str, str | None]]:
-    """Where the secrets are found that are not made here: `file` or `environment` of each, by its name."""
-    return {
-        _secret_name(backend.name): backend.secret.model_dump()
-        for backend in cluster.gateway.external
-        if backend.secret is not None
-    }
-
-
-def _external_secrets(cluster: Cluster) -> dict[str, str]:
-    """The names of the secrets of external backends, by the names of these."""
-    return {each.name: _secret_name(each.name) for each in cluster.gateway.external if each.secret is not None}
-
-
-def _secret_name(backend: str) -> str:
-    return f"external {backend}"
+def references(cluster: Cluster) -> dict[str, dict[str, dict[str, str | None]]]:
+    """Where secrets are found that are not made here: sets of them, and in each the `file` or `environment` by name."""
+    declared = {each.name: each.secret for each in cluster.gateway.external}
+    return {EXTERNAL_KEYS: {name: secret.model_dump() for name, secret in declared.items() if secret is not None}}
 
 
 def _backend(declared: External) -> ExternalBackend:
@@ -306,7 +293,6 @@ def _backend(declared: External) -> ExternalBackend:
         url=declared.url,
         serves=declared.serves,
         instead_of=declared.instead_of,
-        key_file=None if declared.secret is None else external_key(declared.name),
     )
 
 

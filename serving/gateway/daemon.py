@@ -47,7 +47,8 @@ def main(path: str) -> None:
 
     logs.take_over("LiteLLM", "LiteLLM Proxy", "LiteLLM Router")
     door = _server(only_allowed(app), configuration.address, configuration.port)  # pyright: ignore[reportUnknownArgumentType]  # untyped upstream
-    external = Backends(configuration.external)
+    keys_file = configuration.external_keys_file
+    external = Backends(configuration.external, json.loads(Path(keys_file).read_text()) if keys_file else None)
     beneath = relay.application(Replicas(configuration.replicas, token), Endpoints(token), token, external)
     behind = _server(beneath, "127.0.0.1", configuration.relay_port)
     with asyncio.Runner(loop_factory=door.get_loop_factory()) as runner:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def test_a_secret_comes_from_its_file_or_from_the_environment(tmp_path: Path, mo
     monkeypatch.setenv("SOME_KEY", "open")
     found = found_secrets({"one": in_file(tmp_path / "key"), "two": in_environment("SOME_KEY")})
 
-    assert {name: secret.unmask() for name, secret in found.items()} == {"one": "sesame", "two": "open"}
+    assert json.loads(found.unmask()) == {"one": "sesame", "two": "open"}
     assert "sesame" not in repr(found)
 
 
@@ -36,11 +37,11 @@ def test_all_that_are_missing_are_told_at_once_and_none_is_shown(tmp_path: Path,
     with pytest.raises(NoSecret) as told:
         found_secrets({name: in_file(path) for name, path in places.items()} | {"unset": in_environment("SOME_KEY")})
     assert str(told.value).splitlines() == [
-        f"cannot read secret 'gone': file {places['gone']}: No such file or directory",
-        f"cannot use secret 'words': file {places['words']} holds more than one word, needed the secret alone. "
+        f"cannot read the secret of 'gone': file {places['gone']}: No such file or directory",
+        f"cannot use the secret of 'words': file {places['words']} holds more than one word, needed it alone. "
         "Put it there",
-        f"cannot read secret 'bytes': file {places['bytes']}: not text",
-        "cannot use secret 'unset': environment variable SOME_KEY holds nothing, needed the secret alone. Put it there",
+        f"cannot read the secret of 'bytes': file {places['bytes']}: not text",
+        "cannot use the secret of 'unset': environment variable SOME_KEY holds nothing, needed it alone. Put it there",
     ]
 
 

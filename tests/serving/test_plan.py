@@ -104,17 +104,14 @@ def test_the_gateway_is_told_where_a_replica_answers_and_how_much_it_takes():
 
 def test_a_backend_that_is_none_of_ours_is_told_to_the_gateway_alone_and_its_secret_is_a_file_there():
     theirs = backend(secret={"environment": "BIG_KEY"})
-    told = plan(gateway__external=[theirs])
-    named = replace(told, fingerprints={**FINGERPRINTS, "external big": "cc"})
-    configuration = GatewayConfiguration.model_validate_json(named.gateway({"a"}).files["gateway.json"])
+    told = replace(plan(gateway__external=[theirs]), fingerprints={**FINGERPRINTS, "external_keys": "cc"})
+    configuration = GatewayConfiguration.model_validate_json(told.gateway({"a"}).files["gateway.json"])
     (one,) = configuration.external
 
-    assert references(told.cluster) == {"external big": {"file": None, "environment": "BIG_KEY"}}
-    assert (one.name, one.serves, one.key_file) == ("big", "qwen3:30b", "/opt/cidermill/secrets/external-big.key")
+    assert references(told.cluster) == {"external_keys": {"big": {"file": None, "environment": "BIG_KEY"}}}
+    assert (one.name, one.serves, one.url) == ("big", "qwen3:30b", "http://10.0.0.9:11434/v1")
+    assert configuration.external_keys_file == layout.EXTERNAL_KEYS
     assert configuration.fingerprints == ("bb", "aa", "cc")
-    keys = {"cluster_token": "c", "gateway_key": "g", "external big": "e"}
-    assert told.secrets("m1", keys)[one.key_file] == "e"
-    assert "e" not in told.secrets("m2", keys).values()
     assert told.agent("m1").path == plan().agent("m1").path
 
 
@@ -126,8 +123,8 @@ def test_other_weights_lie_in_another_directory():
 
 def test_only_the_door_has_the_gateway_and_its_key():
     assert [plan().environments(m) for m in ("m1", "m2")] == [["node", "gateway"], ["node"]]
-    keys = {"cluster_token": "c", "gateway_key": "g"}
-    assert plan().secrets("m1", keys) == {layout.TOKEN: "c", layout.KEY: "g"}
+    keys = {"cluster_token": "c", "gateway_key": "g", "external_keys": "e"}
+    assert plan().secrets("m1", keys) == {layout.TOKEN: "c", layout.KEY: "g", layout.EXTERNAL_KEYS: "e"}
     assert plan().secrets("m2", keys) == {layout.TOKEN: "c"}
     assert daemons.GATEWAY not in plan().labels("m2")
 

@@ -20,7 +20,8 @@ from openai import OpenAI
 
 from serving.gateway import status
 from serving.gateway.configuration import GatewayConfiguration, litellm_configuration
-from tests.serving.declarations import declared
+from tests.serving.declarations import backend, declared
+from tests.serving.gateway.elsewhere import Elsewhere, answering
 from tests.serving.gateway.endpoints import HE, HELLO_WHOLE, TOKEN, Answer, Line, Reset, Scripted, endpoint, served
 from tests.serving.speaking import chat, made_of, said
 from tests.serving.waiting import wait_until
@@ -46,16 +47,25 @@ def both() -> Iterator[tuple[Scripted, Scripted]]:
 
 
 @pytest.fixture(scope="module")
+def elsewhere() -> Iterator[Elsewhere]:
+    with answering() as script:
+        yield script
+
+
+@pytest.fixture(scope="module")
 def gateway(
-    both: tuple[Scripted, Scripted], ports: tuple[int, int], tmp_path_factory: pytest.TempPathFactory
+    both: tuple[Scripted, Scripted],
+    elsewhere: Elsewhere,
+    ports: tuple[int, int],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Popen[bytes]]:
-    process = started(tmp_path_factory.mktemp("gateway"), ports, *both)
+    process = started(tmp_path_factory.mktemp("gateway"), ports, elsewhere, *both)
     yield process
     process.terminate()
     assert process.wait(60) == 0
 
 
-def started(directory: Path, ports: tuple[int, int], *scripts: Scripted) -> Popen[bytes]:
+def started(directory: Path, ports: tuple[int, int], elsewhere: Elsewhere, *scripts: Scripted) -> Popen[bytes]:
     """The gateway's process, answering."""
     told = GatewayConfiguration(
         address="127.0.0.1",
@@ -66,10 +76,18 @@ def started(directory: Path, ports: tuple[int, int], *scripts: Scripted) -> Pope
         litellm="litellm.yaml",
         relay_port=ports[1],
         replicas=tuple(served(script.name, script.port) for script in scripts),
+        external=(elsewhere.declared(),),
+        external_keys_file=str(directory / "external.json"),
     )
     names = {"weights__0__name": "cider-1", "replicas__0__weights": "cider-1", "replicas__1__weights": "cider-1"}
-    litellm = litellm_configuration(declared(ports={"relay": ports[1]}, **names), {"a", "b"})
-    files = {"key": KEY, "token": TOKEN, "gateway.json": told.model_dump_json(), "litellm.yaml": json.dumps(litellm)}
+    lab = declared(ports={"relay": ports[1]}, gateway__external=[backend()], **names)
+    files = {
+        "key": KEY,
+        "token": TOKEN,
+        "external.json": json.dumps({"big": "of-the-backend"}),
+        "gateway.json": told.model_dump_json(),
+        "litellm.yaml": json.dumps(litellm_configuration(lab, {"a", "b"})),
+    }
     for name, content in files.items():
         (directory / name).write_text(content)
     command = [sys.executable, "-m", "serving.gateway.daemon", str(directory / "gateway.json")]
@@ -167,6 +185,17 @@ def test_more_requests_are_held_than_litellm_would_connect_by_itself(client: Ope
         go_on.set()
 
         assert {each.result() for each in asking} == {"Hello"}
+
+
+def test_a_backend_that_is_none_of_ours_answers_by_its_name_and_the_client_sees_who_it_was(
+    client: OpenAI, elsewhere: Elsewhere
+):
+    answer = client.chat.completions.with_raw_response.create(**{**ASKED, "model": "big"})
+    ((_, key, asked),) = elsewhere.asked
+
+    assert answer.parse().choices[0].message.content == "Good day"
+    assert (key, asked["model"]) == ("Bearer of-the-backend", "qwen3:30b")
+    assert [value for name, value in answer.headers.items() if name.endswith("x-cidermill-replica")] == ["external:big"]
 
 
 def test_the_relay_is_nobodys_without_the_clusters_token(gateway: Popen[bytes], ports: tuple[int, int]):
