@@ -53,7 +53,8 @@ for kind in planned.environments(me):
     environment.environment(layout.ENVIRONMENTS, name=f"Lay the {kind} environment", **laid)
 laid = {"package": packages["software"], "python": planned.interpreter("node"), **versions.PROOF["software"]}
 environment.software(layout.SOFTWARE, name="Lay our software", **laid)
-secrets.secrets(planned.secrets(me, keys, control.hidden), name="Write secrets", owner=account, group=account)
+written = planned.secrets(me, keys, control.hidden, control.joined)
+secrets.secrets(written, name="Write secrets", owner=account, group=account)
 for sent in planned.weights(me):
     weights.snapshot(sent.directory, name=f"Send weights {sent.name}", source=sent.source, manifest=sent.files)
 for release in planned.releases(me):

@@ -36,11 +36,8 @@ KEY = f"{SECRETS}/gateway.key"
 """The lab's own key, to ask the gateway with."""
 KEYS = f"{SECRETS}/keys.json"
 """All keys that the gateway takes, by their digests."""
-
-
-def external_key(name: str) -> str:
-    """Where the gateway finds the key that a backend of somebody else's asks for."""
-    return f"{SECRETS}/external-{name}.key"
+EXTERNAL_KEYS = f"{SECRETS}/external.json"
+"""What backends ask for that are none of ours, by their names: one file, so that no key outlives its declaration."""
 
 
 def directories(account: str) -> list[tuple[str, str, str, int]]:

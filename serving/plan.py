@@ -37,6 +37,7 @@ from serving.layers import split
 from serving.layout import (
     CONFIRMED,
     ENVIRONMENTS,
+    EXTERNAL_KEYS,
     KEY,
     KEYS,
     LINKS,
@@ -47,7 +48,6 @@ from serving.layout import (
     STATE,
     TOKEN,
     WEIGHTS,
-    external_key,
 )
 from serving.seen import Mac, Seen
 from serving.transport import cable_addresses, ring_hosts
@@ -132,13 +132,19 @@ class Plan:
         """The path of an environment's Python."""
         return f"{ENVIRONMENTS}/{self.packages[kind].name}/bin/python"
 
-    def secrets(self, machine: str, keys: Mapping[str, K], wrap: Callable[[str], K]) -> dict[str, K]:
-        """The secrets a machine needs by their path on it; `keys` are all of them by name, wrapped as `wrap` does."""
+    def secrets(
+        self, machine: str, keys: Mapping[str, K], wrap: Callable[[str], K], join: Callable[[Mapping[str, K]], K]
+    ) -> dict[str, K]:
+        """The secrets a machine needs by their path on it; `keys` are all of them by name, wrapped as `wrap` does.
+
+        `join` makes one JSON object of several.
+        """
         mine = {TOKEN: keys[CLUSTER_TOKEN]}
         if not self._is_door(machine):
             return mine
-        external = {external_key(name): keys[secret] for name, secret in _external_secrets(self.cluster).items()}
-        return mine | {KEY: keys[GATEWAY_KEY], KEYS: wrap(self._keys())} | external
+        theirs = {name: keys[secret] for name, secret in _external_secrets(self.cluster).items()}
+        # Written without any as well: what is no longer declared leaves no key behind.
+        return mine | {KEY: keys[GATEWAY_KEY], KEYS: wrap(self._keys()), EXTERNAL_KEYS: join(theirs)}
 
     def weights(self, machine: str) -> list[Sent]:
         """The weights a machine needs."""
@@ -238,6 +244,7 @@ class Plan:
 
     def gateway(self, proven: Collection[str]) -> Release:
         """The release of `dev.cidermill.gateway`: it lists the proven replicas and no others."""
+        theirs = _external_secrets(self.cluster)
         litellm = json.dumps(litellm_configuration(self.cluster, proven), indent=2) + "\n"
         configuration = GatewayConfiguration(
             address=self.cluster.machine(self.cluster.gateway.machine).address,
@@ -245,11 +252,12 @@ class Plan:
             key_file=KEY,
             keys_file=KEYS,
             token_file=TOKEN,
-            fingerprints=(self._fingerprint, *map(self._fingerprint_of, _external_secrets(self.cluster).values())),
+            fingerprints=(self._fingerprint, *map(self._fingerprint_of, theirs.values())),
             litellm="litellm.yaml",
             relay_port=self.cluster.ports.relay,
             replicas=tuple(self._served(replica) for replica in self.cluster.replicas if replica.name in proven),
             external=tuple(map(_backend, self.cluster.gateway.external)),
+            external_keys_file=EXTERNAL_KEYS if theirs else None,
         )
         return self._release("gateway", "gateway", {"litellm.yaml": litellm, "gateway.json": _text(configuration)})
 
@@ -312,7 +320,6 @@ def _backend(declared: External) -> ExternalBackend:
         url=declared.url,
         serves=declared.serves,
         instead_of=declared.instead_of,
-        key_file=None if declared.secret is None else external_key(declared.name),
     )
 
 

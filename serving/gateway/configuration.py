@@ -78,7 +78,6 @@ class ExternalBackend(Declared):
     """What it calls what it serves."""
     instead_of: tuple[str, ...] = ()
     """The weights that it answers for when no replica can; empty when clients ask for it by name."""
-    key_file: str | None = None
 
 
 class GatewayConfiguration(Declared):
@@ -100,6 +99,8 @@ class GatewayConfiguration(Declared):
     """On loopback."""
     replicas: tuple[ServedReplica, ...]
     external: tuple[ExternalBackend, ...] = ()
+    external_keys_file: str | None = None
+    """JSON: the keys of those that ask for one, by their names."""
 
 
 def litellm_configuration(cluster: Cluster, proven: Collection[str]) -> dict[str, Any]:

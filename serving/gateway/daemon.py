@@ -50,7 +50,8 @@ def main(path: str) -> None:
     logs.take_over("LiteLLM", "LiteLLM Proxy", "LiteLLM Router")
     guarded = Guard(app, Entrance(keys, counts))  # pyright: ignore[reportUnknownArgumentType]  # untyped upstream
     door = _server(only_allowed(guarded), configuration.address, configuration.port)
-    external = Backends(configuration.external)
+    keys_file = configuration.external_keys_file
+    external = Backends(configuration.external, json.loads(Path(keys_file).read_text()) if keys_file else None)
     replicas, endpoints = Replicas(configuration.replicas, token), Endpoints(token)
     beneath = relay.application(replicas, endpoints, token, external, counts.used)
     behind = _server(beneath, "127.0.0.1", configuration.relay_port)

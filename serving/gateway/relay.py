@@ -4,7 +4,7 @@ LiteLLM can neither hold a request until a replica is ready nor go on with a str
 by the endpoint's own rules (`serving.endpoint.answering`), over several replicas. A request goes to the least busy one
 that is ready, or where its conversation was read before, and on to another when that one falls: asked again while it
 has told nothing, continued word for word from its tokens when it has. Nothing is told twice and nothing is altered.
-Whoever began the answer is named by a header, also when that is a backend of somebody else's (`relay_external`).
+Who began a stream, or ended an answer in one piece, is named by a header, also when none of ours did.
 """
 
 from __future__ import annotations

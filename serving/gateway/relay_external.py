@@ -12,7 +12,6 @@ import json
 import logging
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any, Final, cast
 
 import httpx
@@ -41,11 +40,9 @@ _PASSED_ON: Final = ("content-type", "retry-after")
 class Backend:
     """One of them."""
 
-    def __init__(self, told: ExternalBackend) -> None:
+    def __init__(self, told: ExternalBackend, key: str | None = None) -> None:
         self.told = told
-        self._headers: dict[str, str] = {}
-        if told.key_file is not None:
-            self._headers["Authorization"] = f"Bearer {Path(told.key_file).read_text().strip()}"
+        self._headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         self._trusted_at = 0.0
         self.problem = ""
         """Why it failed last."""
@@ -100,10 +97,10 @@ class Backend:
 
 
 class Backends:
-    """All that were declared."""
+    """All that were declared, with the keys of those that ask for one, by their names."""
 
-    def __init__(self, told: Iterable[ExternalBackend] = ()) -> None:
-        self._all = tuple(map(Backend, told))
+    def __init__(self, told: Iterable[ExternalBackend] = (), keys: Mapping[str, str] | None = None) -> None:
+        self._all = tuple(Backend(each, (keys or {}).get(each.name)) for each in told)
         self.client = httpx.AsyncClient(
             timeout=_TIMEOUT, limits=httpx.Limits(max_connections=None, max_keepalive_connections=0), trust_env=False
         )

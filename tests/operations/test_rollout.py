@@ -71,6 +71,14 @@ def test_readiness_is_waited_for_on_rank_0_and_then_all_is_published():
     assert [name for name, _ in done(fleet, "/published-a-b")] == ["mac-1"]
 
 
+def test_a_replica_that_somebody_drains_is_proven_and_published_and_not_waited_for():
+    fleet, succeeded = rolled(NEW | {"mac-1": world("draining", "agent-new")})
+
+    assert succeeded
+    assert done(fleet, "--wait") == []
+    assert [name for name, _ in done(fleet, "/published-a-b")] == ["mac-1"]
+
+
 def test_a_replica_that_is_ready_with_its_release_is_not_waited_for():
     fleet, succeeded = rolled(NEW)
 

@@ -119,12 +119,13 @@ def test_a_backend_that_is_none_of_ours_is_told_to_the_gateway_alone_and_its_sec
     (one,) = configuration.external
 
     assert references(told.cluster) == {"external big": {"file": None, "environment": "BIG_KEY", "kind": "word"}}
-    assert (one.name, one.serves, one.key_file) == ("big", "qwen3:30b", "/opt/cidermill/secrets/external-big.key")
+    assert (one.name, one.serves, one.url) == ("big", "qwen3:30b", "http://10.0.0.9:11434/v1")
+    assert configuration.external_keys_file == layout.EXTERNAL_KEYS
     assert named.gateway({"a"}).path != another.gateway({"a"}).path
     assert digest("e")[:12] not in configuration.fingerprints
     keys = {"cluster_token": "c", "gateway_key": "g", "external big": "e"}
-    assert told.secrets("m1", keys, str)[one.key_file] == "e"
-    assert "e" not in told.secrets("m2", keys, str).values()
+    assert told.secrets("m1", keys, str, json.dumps)[layout.EXTERNAL_KEYS] == '{"big": "e"}'
+    assert layout.EXTERNAL_KEYS not in told.secrets("m2", keys, str, json.dumps)
     assert told.agent("m1").path == plan().agent("m1").path
 
 
@@ -137,15 +138,20 @@ def test_other_weights_lie_in_another_directory():
 def test_only_the_door_has_the_gateway_and_its_key():
     assert [plan().environments(m) for m in ("m1", "m2")] == [["node", "gateway"], ["node"]]
     keys = {"cluster_token": "c", "gateway_key": "g"}
-    assert plan().secrets("m1", keys, str) == {layout.TOKEN: "c", layout.KEY: "g", layout.KEYS: written([OWN])}
-    assert plan().secrets("m2", keys, str) == {layout.TOKEN: "c"}
+    assert plan().secrets("m1", keys, str, json.dumps) == {
+        layout.TOKEN: "c",
+        layout.KEY: "g",
+        layout.KEYS: written([OWN]),
+        layout.EXTERNAL_KEYS: "{}",
+    }
+    assert plan().secrets("m2", keys, str, json.dumps) == {layout.TOKEN: "c"}
     assert daemons.GATEWAY not in plan().labels("m2")
 
 
 def test_the_door_knows_every_key_by_its_digest_and_the_labs_own_without_limits():
     keys = {"cluster_token": "c", "gateway_key": "g"}
     ben = {"owner": "ben", "secret": {"environment": "BEN"}, "expires": "2026-12-31", "tokens_per_minute": 9}
-    text = plan(gateway__keys=[ANNA, ben]).secrets("m1", keys, str)[layout.KEYS]
+    text = plan(gateway__keys=[ANNA, ben]).secrets("m1", keys, str, json.dumps)[layout.KEYS]
 
     assert parsed(text) == (
         OWN,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from serving.agent import drain, readmit
 from serving.agent.status import NotReady
 from tests.serving.agents import Machine, Pair, pair
 from tests.serving.waiting import wait_until
@@ -105,6 +106,22 @@ def test_a_replica_that_lost_a_rank_forms_again(running: Pair):
     assert said[-1].startswith("replica a: ready")
     assert running.post(CHAT, GOLDEN).status_code == 200
     assert running.machines[1].rank().generation == status.generation + 1
+
+
+def test_a_replica_is_drained_and_readmitted_by_command_and_stays_out_when_its_agent_begins_again(running: Pair):
+    running.wait()
+    first = running.machines[0]
+    told = str(first.directory / "release-1" / "agent.json")
+    drained = drain.main([told, "--by", "deploy", "--wait", "60"])
+    refused = running.post(CHAT, GOLDEN)
+    first.signal(signal.SIGKILL)
+    first.begin()
+    said = running.wait()
+
+    assert (drained, refused.status_code, refused.json()["error"]["code"]) == (0, 503, "unavailable")
+    assert said[-1].startswith("replica a: draining, 2 of 2 ranks serving (drained by 'deploy' until ")
+    assert readmit.main([told, "--by", "deploy"]) == 0
+    assert running.post(CHAT, GOLDEN).status_code == 200
 
 
 def test_ranks_end_with_their_agents(running: Pair):

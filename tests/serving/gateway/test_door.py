@@ -35,10 +35,19 @@ def both() -> Iterator[tuple[Scripted, Scripted]]:
 
 
 @pytest.fixture(scope="module")
+def elsewhere() -> Iterator[Elsewhere]:
+    with answering() as script:
+        yield script
+
+
+@pytest.fixture(scope="module")
 def gateway(
-    both: tuple[Scripted, Scripted], ports: tuple[int, int], tmp_path_factory: pytest.TempPathFactory
+    both: tuple[Scripted, Scripted],
+    elsewhere: Elsewhere,
+    ports: tuple[int, int],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Popen[bytes]]:
-    process = started(tmp_path_factory.mktemp("gateway"), ports, *both)
+    process = started(tmp_path_factory.mktemp("gateway"), ports, elsewhere, *both)
     yield process
     process.terminate()
     assert process.wait(60) == 0
@@ -128,6 +137,17 @@ def test_more_requests_are_held_than_litellm_would_connect_by_itself(client: Ope
         go_on.set()
 
         assert {each.result() for each in asking} == {"Hello"}
+
+
+def test_a_backend_that_is_none_of_ours_answers_by_its_name_and_the_client_sees_who_it_was(
+    client: OpenAI, elsewhere: Elsewhere
+):
+    answer = client.chat.completions.with_raw_response.create(**{**ASKED, "model": "big"})
+    ((_, key, asked),) = elsewhere.asked
+
+    assert answer.parse().choices[0].message.content == "Good day"
+    assert (key, asked["model"]) == ("Bearer of-the-backend", "qwen3:30b")
+    assert [value for name, value in answer.headers.items() if name.endswith("x-cidermill-replica")] == ["external:big"]
 
 
 def test_the_relay_is_nobodys_without_the_clusters_token(gateway: Popen[bytes], ports: tuple[int, int]):

@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,33 +15,15 @@ from serving.gateway.relay_external import Backends
 from serving.gateway.relay_replicas import Replicas
 from serving.gateway.relay_upstream import Endpoints
 from tests.serving.endpoint.clients import CHAT, HELLO
+from tests.serving.gateway.elsewhere import Elsewhere, answering
 from tests.serving.gateway.endpoints import SOON, STREAM, TOKEN, Answer, Relaying, Reset, Scripted, endpoint, served
-from tests.serving.listening import listening
-from tests.serving.speaking import USAGE, chat, made_of, said
+from tests.serving.speaking import chat, made_of, said
 
 FULL = {"message": "busy", "type": "rate_limit_error", "param": None, "code": "queue_full"}
 WRONG = {"message": "cannot use 'stop'", "type": "invalid_request_error", "param": "stop", "code": None}
 BEGUN = said(made_of(chat(content="He"), 1), done=False)
+KEY = "of-the-backend"
 BIG = HELLO | {"model": "big"}
-
-
-class Elsewhere:
-    """A server of OpenAI's API that is none of ours: what it answers, and what it was asked."""
-
-    def __init__(self) -> None:
-        self.port = 0
-        self.lines = said(chat(content="Good "), chat("stop", content="day"), USAGE)
-        self.status = 200
-        self.error: dict[str, Any] | None = None
-        self.asked: list[tuple[str, str | None, dict[str, Any]]] = []
-
-    def declared(self, directory: Path | None = None, *instead_of: str) -> ExternalBackend:
-        key_file = None
-        if directory is not None:
-            (directory / "key").write_text("sesame\n")
-            key_file = str(directory / "key")
-        url = f"http://127.0.0.1:{self.port}/v1"
-        return ExternalBackend(name="big", url=url, serves="qwen3:30b", instead_of=instead_of, key_file=key_file)
 
 
 @pytest.fixture
@@ -59,35 +38,12 @@ def a() -> Iterator[Scripted]:
         yield script
 
 
-@contextmanager
-def answering() -> Iterator[Elsewhere]:
-    script = Elsewhere()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            script.asked.append((self.path, self.headers.get("Authorization"), body))
-            self.send_response(script.status)
-            self.send_header("x-backend", "secret.example")
-            self.end_headers()
-            if script.error is not None:
-                self.wfile.write(json.dumps({"error": script.error}).encode())
-            for line in script.lines if script.status == 200 else ():
-                self.wfile.write(f"{line}\n\n".encode())
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-            """Say nothing."""
-
-    with listening(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as script.port:
-        yield script
-
-
 def play(
     scene: Callable[[Relaying], Coroutine[Any, Any, None]], backend: ExternalBackend, *scripts: Scripted, **changes: Any
 ) -> None:
     async def run() -> None:
         replicas = Replicas([served(script.name, script.port, **changes) for script in scripts], TOKEN, SOON)
-        app = application(replicas, Endpoints(TOKEN, 20), TOKEN, Backends([backend]))
+        app = application(replicas, Endpoints(TOKEN, 20), TOKEN, Backends([backend], {backend.name: KEY}))
         async with app.router.lifespan_context(app):
             relaying = Relaying(app, replicas)
             await relaying.until(lambda: all(each.seen.at for each in replicas.known))
@@ -112,16 +68,14 @@ def test_who_asks_by_its_name_is_answered_by_it_and_told_so(elsewhere: Elsewhere
     assert a.asked == []
 
 
-def test_it_is_told_the_request_under_its_own_name_with_its_key_and_nothing_of_ours(
-    elsewhere: Elsewhere, tmp_path: Path
-):
+def test_it_is_told_the_request_under_its_own_name_with_its_key_and_nothing_of_ours(elsewhere: Elsewhere):
     async def scene(relay: Relaying) -> None:
         await relay.ask(BIG | {"temperature": 0.5}, x_cidermill_key="somebody").over()
 
-    play(scene, elsewhere.declared(tmp_path))
+    play(scene, elsewhere.declared())
 
     ((path, key, body),) = elsewhere.asked
-    assert (path, key) == (CHAT, "Bearer sesame")
+    assert (path, key) == (CHAT, f"Bearer {KEY}")
     assert (body["model"], body["temperature"], body["stream"]) == ("qwen3:30b", 0.5, True)
     assert "cidermill" not in json.dumps(body)
 
@@ -140,14 +94,14 @@ def test_what_it_says_of_a_request_that_nobody_else_could_take_is_told(elsewhere
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
 def test_what_it_says_of_us_is_not(elsewhere: Elsewhere, status: int):
-    elsewhere.status, elsewhere.error = status, {"message": "key sesame is wrong"}
+    elsewhere.status, elsewhere.error = status, {"message": f"key {KEY} is wrong"}
 
     async def scene(relay: Relaying) -> None:
         response = await relay.ask(BIG).over()
 
         assert (response.status, response.headers["retry-after"]) == (503, "5")
         assert f"external:big answers {status}" in response.json["error"]["message"]
-        assert "sesame" not in response.content.decode()
+        assert KEY not in response.content.decode()
 
     play(scene, elsewhere.declared())
 
@@ -201,7 +155,7 @@ def test_it_answers_for_weights_whose_replicas_are_not_ready_and_the_log_says_so
 
         assert (response.text, response.headers["x-cidermill-replica"]) == ("Good day", "external:big")
 
-    play(scene, elsewhere.declared(None, "cider-1"), a)
+    play(scene, elsewhere.declared("cider-1"), a)
 
     assert "No replica can answer a request for cider-1: it goes to external backend big" in caplog.text
     assert "Hello" not in caplog.text
@@ -213,7 +167,7 @@ def test_it_answers_when_all_replicas_turn_a_request_away_because_they_are_full(
     async def scene(relay: Relaying) -> None:
         assert (await relay.ask(STREAM).over()).text == "Good day"
 
-    play(scene, elsewhere.declared(None, "cider-1"), a)
+    play(scene, elsewhere.declared("cider-1"), a)
 
 
 @pytest.mark.parametrize("first", [[], [Reset()]])
@@ -225,7 +179,7 @@ def test_a_replica_that_says_it_is_ready_is_waited_for_although_it_has_failed(
     async def scene(relay: Relaying) -> None:
         assert (await relay.ask(STREAM).over()).text == "Hello"
 
-    play(scene, elsewhere.declared(None, "cider-1"), a)
+    play(scene, elsewhere.declared("cider-1"), a)
 
     assert elsewhere.asked == []
 
@@ -236,7 +190,7 @@ def test_a_replica_that_can_is_not_passed_over(elsewhere: Elsewhere, a: Scripted
 
         assert (response.text, response.headers["x-cidermill-replica"]) == ("Hello", "a")
 
-    play(scene, elsewhere.declared(None, "cider-1"), a)
+    play(scene, elsewhere.declared("cider-1"), a)
 
     assert elsewhere.asked == []
 
@@ -253,7 +207,7 @@ def test_an_answer_that_a_replica_has_begun_is_never_handed_over(elsewhere: Else
 
         assert (await client.over()).text == "Hello"
 
-    play(scene, elsewhere.declared(None, "cider-1"), a)
+    play(scene, elsewhere.declared("cider-1"), a)
 
     assert elsewhere.asked == []
 
@@ -268,11 +222,11 @@ def test_when_it_fails_as_well_the_request_waits_for_a_replica(elsewhere: Elsewh
 
         assert (await client.over()).text == "Hello"
 
-    play(scene, elsewhere.declared(None, "cider-1"), a)
+    play(scene, elsewhere.declared("cider-1"), a)
 
 
 def test_used_in_place_of_weights_it_has_no_name_of_its_own(elsewhere: Elsewhere, a: Scripted):
     async def scene(relay: Relaying) -> None:
         assert (await relay.ask(BIG).over()).status == 404
 
-    play(scene, elsewhere.declared(None, "cider-1"), a)
+    play(scene, elsewhere.declared("cider-1"), a)

@@ -34,6 +34,13 @@ def test_nothing_is_asked_of_a_replica_before_it_was_seen_to_be_ready():
     assert not new.is_usable
 
 
+def test_one_that_was_not_asked_yet_or_is_only_doubted_may_be_ready_and_one_that_says_it_is_not_is_not():
+    new, doubted, fallen = Known(served("a", 1), TIMES), known(), known(ready=False)
+    doubted.doubt(10)
+
+    assert [each.may_be_ready for each in (new, doubted, fallen)] == [True, True, False]
+
+
 def test_one_that_failed_is_doubted_until_it_was_seen_to_fall_and_return():
     each = known()
     each.doubt(10)
