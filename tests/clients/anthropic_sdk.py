@@ -38,7 +38,7 @@ def text(message: Message) -> str:
 def messages(door: Door) -> None:
     """Two turns, with a system prompt."""
     asked: list[MessageParam] = [{"role": "user", "content": QUESTION}]
-    told: Any = {"model": door.name, "max_tokens": 200, "system": "You are a helpful assistant.", "temperature": 0}
+    told: Any = {"model": door.name, "max_tokens": 200, "system": "You are a helpful assistant."}
     first = client(door).messages.create(messages=asked, **told)
     asked += [{"role": "assistant", "content": first.content}, {"role": "user", "content": AGAIN}]
     second = client(door).messages.create(messages=asked, **told)
@@ -51,7 +51,7 @@ def messages(door: Door) -> None:
 def stream(door: Door) -> None:
     """A message in pieces."""
     asked: list[MessageParam] = [{"role": "user", "content": QUESTION}]
-    with client(door).messages.stream(model=door.name, max_tokens=200, messages=asked, temperature=0) as coming:
+    with client(door).messages.stream(model=door.name, max_tokens=200, messages=asked) as coming:
         pieces = list(coming.text_stream)
         whole = coming.get_final_message()
 
@@ -97,13 +97,13 @@ def count(door: Door) -> None:
 
 def _whole(door: Door, asked: list[MessageParam]) -> Message:
     return client(door).messages.create(
-        model=door.name, max_tokens=200, messages=asked, tools=[TOOL], temperature=0
+        model=door.name, max_tokens=200, messages=asked, tools=[TOOL]
     )
 
 
 def _streamed(door: Door, asked: list[MessageParam]) -> Message:
     with client(door).messages.stream(
-        model=door.name, max_tokens=200, messages=asked, tools=[TOOL], temperature=0
+        model=door.name, max_tokens=200, messages=asked, tools=[TOOL]
     ) as coming:
         return coming.get_final_message()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from typing import Any
@@ -59,14 +60,9 @@ def responses(door: Door) -> None:
 
 def messages(door: Door) -> None:
     """A message of Anthropic's."""
-    answer: Any = litellm.anthropic.messages.create(
-        model=f"anthropic/{door.name}",
-        api_base=door.url,
-        api_key=door.key,
-        max_tokens=200,
-        messages=[{"role": "user", "content": QUESTION}],
-        temperature=0,
-    )
+    asked: Any = {"max_tokens": 200, "messages": [{"role": "user", "content": QUESTION}]}
+    at: Any = {"model": f"anthropic/{door.name}", "api_base": door.url, "api_key": door.key}
+    answer: Any = asyncio.run(litellm.anthropic.messages.acreate(**at, **asked))
 
     expect("messages", [block.get("text") for block in answer["content"]], [ANSWER])
 
