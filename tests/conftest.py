@@ -17,7 +17,13 @@ from tests.standin.unavailable import refuse_unfit_machine
 
 TOGETHER = {
     "lab": ("tests/deploy/*", "tests/faults/*", "tests/standin/*", "*/test_on_a_mac.py", "*_on_a_mac.py"),
-    "loopback": ("tests/serving/agent/*", "tests/serving/rank/*", "*/test_poison.py", "*/test_door.py"),
+    "loopback": (
+        "tests/serving/agent/*",
+        "tests/serving/rank/*",
+        "*/test_poison.py",
+        "*/test_door.py",
+        "*/test_clients.py",
+    ),
 }
 """What stays with one of the workers: there is one lab, and ranks on loopback have few ports."""
 

@@ -96,15 +96,11 @@ def count(door: Door) -> None:
 
 
 def _whole(door: Door, asked: list[MessageParam]) -> Message:
-    return client(door).messages.create(
-        model=door.name, max_tokens=200, messages=asked, tools=[TOOL]
-    )
+    return client(door).messages.create(model=door.name, max_tokens=200, messages=asked, tools=[TOOL])
 
 
 def _streamed(door: Door, asked: list[MessageParam]) -> Message:
-    with client(door).messages.stream(
-        model=door.name, max_tokens=200, messages=asked, tools=[TOOL]
-    ) as coming:
+    with client(door).messages.stream(model=door.name, max_tokens=200, messages=asked, tools=[TOOL]) as coming:
         return coming.get_final_message()
 
 

@@ -55,7 +55,11 @@ def tools(door: Door) -> None:
         bound = client(door, use_responses_api=over_responses).bind_tools([get_weather])
         asked: list[Any] = [HumanMessage(WISH)]
         wished = bound.invoke(asked)
-        expect("tools, what was called", [(call["name"], call["args"]) for call in wished.tool_calls], [("get_weather", CITY)])
+        expect(
+            "tools, what was called",
+            [(call["name"], call["args"]) for call in wished.tool_calls],
+            [("get_weather", CITY)],
+        )
         results = [ToolMessage(get_weather.invoke(call["args"]), tool_call_id=call["id"]) for call in wished.tool_calls]
 
         expect("tools, what was made of the result", bound.invoke([*asked, wished, *results]).text, TOLD)

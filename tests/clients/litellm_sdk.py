@@ -22,7 +22,7 @@ from tests.clients.door import (
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # otherwise it looks its prices up while it is imported
 
-import litellm  # noqa: E402
+import litellm
 
 TOOL: Any = {"type": "function", "function": {"name": "get_weather", "parameters": PARAMETERS}}
 
