@@ -70,13 +70,18 @@ def expect_within(what: str, needed: str, seen: str) -> None:
 
 
 def converse(*conversations: Callable[[Door], None]) -> None:
-    """What a client's script does: each conversation in turn. Ends the process, with 1 and a line where one is wrong."""
+    """What a client's script does: each conversation in turn. Ends the process with 1 and a line where one is wrong."""
     try:
-        door = given()
-        if door is None:
-            raise Wrong(f"cannot tell which gateway is meant: set {', '.join(VARIABLES)}.")
+        door = _needed()
         for conversation in conversations:
             conversation(door)
             print(f"{conversation.__name__}: as it should be", flush=True)
     except Wrong as reason:
         sys.exit(f"{reason}")
+
+
+def _needed() -> Door:
+    door = given()
+    if door is None:
+        raise Wrong(f"cannot tell which gateway is meant: set {', '.join(VARIABLES)}.")
+    return door

@@ -31,7 +31,7 @@ class Silent(Exception):
 @contextmanager
 def gateway(directory: Path) -> Iterator[Door]:
     """A gateway that answers, and its replica, until the end. Raises Silent, serving.agent.status.NotReady."""
-    endpoint, rank, door, relay = _free_ports(4)
+    endpoint, rank, door, relay = free_ports(4)
     size = {"context_tokens": CONTEXT_TOKENS, "slots": 4, "queue": 64, "wait_seconds": 300}
     with agent(directory / "agent", Ports(endpoint, rank), seconds=_READY_SECONDS, **size):
         replica = ServedReplica(
@@ -43,12 +43,13 @@ def gateway(directory: Path) -> Iterator[Door]:
             wait_seconds=size["wait_seconds"],
             body_bytes=1_000_000,
         )
-        with _daemon(directory / "gateway", replica, door, relay):
+        with daemon(directory / "gateway", replica, door, relay):
             yield Door(f"http://127.0.0.1:{door}", KEY, "cider-1")
 
 
 @contextmanager
-def _daemon(directory: Path, replica: ServedReplica, door: int, relay: int) -> Iterator[None]:
+def daemon(directory: Path, replica: ServedReplica, door: int, relay: int) -> Iterator[Popen[bytes]]:
+    """The gateway's process before one replica, answering until the end. Raises Silent."""
     directory.mkdir()
     told = GatewayConfiguration(
         address="127.0.0.1",
@@ -79,13 +80,14 @@ def _daemon(directory: Path, replica: ServedReplica, door: int, relay: int) -> I
     try:
         if status.main([str(directory / "gateway.json"), "--wait", str(_READY_SECONDS)]) != 0:
             raise Silent(f"the gateway said: {(directory / 'out').read_text()[-3000:]}")
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(90)
 
 
-def _free_ports(number: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
+    """So many TCP ports on loopback that nobody listens on now."""
     sockets = [socket.socket() for _ in range(number)]
     try:
         for each in sockets:
