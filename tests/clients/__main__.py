@@ -20,7 +20,6 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.clients.door import Door, Wrong, given
-from tests.clients.installed import npm_program
 from tests.clients.running import gateway
 from tests.clients.trial import CLIENTS, Trial, tried
 
@@ -38,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"there is no client {', '.join(unknown)}; there are {', '.join(CLIENTS)}")
     names = given_names or [name for name, client in CLIENTS.items() if client.usual]
     try:
-        if {"claude-code", "codex", "opencode"} & set(names):
-            npm_program("")
+        for name in names:
+            CLIENTS[name].fetch()
         with _door() as door:
             trials = [_reported(tried(name, door)) for name in names]
     except Wrong as reason:

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.clients.door import Wrong
@@ -30,7 +31,12 @@ def npm_version(name: str) -> str:
 
 
 def npm_program(name: str) -> Path:
-    """The program of this name, installed first if it isn't. Raises Wrong."""
+    """The program of this name. Raises Wrong."""
+    return npm_programs() / name
+
+
+def npm_programs() -> Path:
+    """The directory of the programs from npm, installed first if they aren't. Raises Wrong."""
     files = [_DECLARED / each for each in ("package.json", "package-lock.json")]
     digest = hashlib.sha256(b"".join(each.read_bytes() for each in files)).hexdigest()[:12]
     directory = _cache() / f"clients-{digest}"
@@ -42,12 +48,18 @@ def npm_program(name: str) -> Path:
                 shutil.copy(each, directory)
             _install(directory)
             (directory / "whole").touch()
-    return directory / "node_modules" / ".bin" / name
+    return directory / "node_modules" / ".bin"
 
 
 def uvx(name: str) -> list[str]:
-    """The beginning of a command that runs a program of this package in an environment of its own."""
-    return ["uvx", "--cache-dir", str(_uv_cache()), "--from", f"{name}=={FROM_UVX[name]}"]
+    """The beginning of a command that runs a program of this package, which is there already, without the network."""
+    return ["uvx", "--cache-dir", str(_uv_cache()), "--offline", "--from", f"{name}=={FROM_UVX[name]}"]
+
+
+def fetch_from_uvx(name: str) -> None:
+    """Have a package and all it needs in uv's cache. Raises Wrong."""
+    command = [each for each in uvx(name) if each != "--offline"]
+    _run([*command, "python", "-c", ""], Path.cwd(), f"{name} by uvx")
 
 
 def _uv_cache() -> Path:
@@ -59,14 +71,16 @@ def _uv_cache() -> Path:
 def _install(directory: Path) -> None:
     # Not `npm ci`: it wants every platform's part of OpenCode in the lock file, and not all registries carry them.
     command = ["npm", "install", "--no-save", "--no-audit", "--no-fund", "--no-update-notifier"]
+    _run(command, directory, f"the clients from npm into {directory}")
+
+
+def _run(command: Sequence[str], directory: Path, what: str) -> None:
     try:
         ended = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise Wrong(
-            f"cannot install the clients from npm into {directory}: {error}. They need npm and node."
-        ) from error
+        raise Wrong(f"cannot install {what}: {error}") from error
     if ended.returncode != 0:
-        raise Wrong(f"cannot install the clients from npm into {directory}: {ended.stderr[-1500:]}")
+        raise Wrong(f"cannot install {what}: {ended.stderr[-1500:]}")
 
 
 def _cache() -> Path:

@@ -32,11 +32,12 @@ def tool(door: Door) -> None:
 def _asked(here: Corner, door: Door, question: str, *flags: str) -> str:
     directory = here.home / "llm"
     directory.mkdir(exist_ok=True)
-    known = {"model_id": "ours", "model_name": door.name, "api_base": f"{door.url}/v1", "supports_tools": True}
+    known = {"model_id": "ours", "model_name": door.name, "api_base": f"{door.url}/v1", "api_key_name": "ours"}
     # JSON is YAML.
-    (directory / "extra-openai-models.yaml").write_text(json.dumps([known]))
+    (directory / "extra-openai-models.yaml").write_text(json.dumps([{**known, "supports_tools": True}]))
+    (directory / "keys.json").write_text(json.dumps({"ours": door.key}))
     command = [sys.executable, "-m", "llm", "prompt", "-m", "ours", *flags, question]
-    return here.run(command, LLM_USER_PATH=str(directory), OPENAI_API_KEY=door.key).strip()
+    return here.run(command, LLM_USER_PATH=str(directory)).strip()
 
 
 if __name__ == "__main__":

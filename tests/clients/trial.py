@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.clients.door import Door
-from tests.clients.installed import FROM_UVX, npm_version
+from tests.clients.installed import FROM_UVX, fetch_from_uvx, npm_programs, npm_version
 from tests.clients.recording import Exchange, Record, recording
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +34,8 @@ class Client:
     """Whether it is quick, and its package comes from the lock."""
     usual: bool = True
     """Whether it is tried when none is named."""
+    fetch: Callable[[], object] = lambda: None
+    """Installs it. Raises Wrong."""
 
 
 CLIENTS = {
@@ -42,11 +44,22 @@ CLIENTS = {
     "langchain": Client("langchain", partial(metadata.version, "langchain-openai"), in_gate=True),
     "litellm": Client("litellm_sdk", partial(metadata.version, "litellm"), in_gate=True),
     "llm": Client("llm_command", partial(metadata.version, "llm"), in_gate=True),
-    "aider": Client("aider", partial(FROM_UVX.__getitem__, "aider-chat"), calls_tools=False),
-    "claude-code": Client("claude_code", partial(npm_version, "@anthropic-ai/claude-code")),
-    "codex": Client("codex", partial(npm_version, "@openai/codex")),
-    "opencode": Client("opencode", partial(npm_version, "opencode-ai")),
-    "open-webui": Client("open_webui", partial(FROM_UVX.__getitem__, "open-webui"), calls_tools=False, usual=False),
+    "aider": Client(
+        "aider",
+        partial(FROM_UVX.__getitem__, "aider-chat"),
+        calls_tools=False,
+        fetch=partial(fetch_from_uvx, "aider-chat"),
+    ),
+    "claude-code": Client("claude_code", partial(npm_version, "@anthropic-ai/claude-code"), fetch=npm_programs),
+    "codex": Client("codex", partial(npm_version, "@openai/codex"), fetch=npm_programs),
+    "opencode": Client("opencode", partial(npm_version, "opencode-ai"), fetch=npm_programs),
+    "open-webui": Client(
+        "open_webui",
+        partial(FROM_UVX.__getitem__, "open-webui"),
+        calls_tools=False,
+        usual=False,
+        fetch=partial(fetch_from_uvx, "open-webui"),
+    ),
 }
 """By the names they are asked for."""
 
