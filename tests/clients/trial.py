@@ -34,6 +34,8 @@ class Client:
     """Whether it is quick, and its package comes from the lock."""
     usual: bool = True
     """Whether it is tried when none is named."""
+    wishes_for: str | None = None
+    """How the names of hosts begin where it goes whatever it is told; here it is refused, and has to do without."""
     fetch: Callable[[], object] = lambda: None
     """Installs it. Raises Wrong."""
 
@@ -52,7 +54,12 @@ CLIENTS = {
     ),
     "claude-code": Client("claude_code", partial(npm_version, "@anthropic-ai/claude-code"), fetch=npm_programs),
     "codex": Client("codex", partial(npm_version, "@openai/codex"), fetch=npm_programs),
-    "opencode": Client("opencode", partial(npm_version, "opencode-ai"), fetch=npm_programs),
+    "opencode": Client(
+        "opencode",
+        partial(npm_version, "opencode-ai"),
+        wishes_for="registry.",
+        fetch=npm_programs,
+    ),
     "open-webui": Client(
         "open_webui",
         partial(FROM_UVX.__getitem__, "open-webui"),
@@ -101,8 +108,11 @@ class Trial:
             *([] if self.conversed else [told[-1]]),
             *(["no tool's result was answered"] if missing else []),
             *refused,
-            *(f"it went to {address}" for address in sorted(set(self.elsewhere))),
+            *(f"it went to {address}" for address in sorted(set(self.elsewhere)) if not self._is_excused(address)),
         ]
+
+    def _is_excused(self, address: str) -> bool:
+        return self.client.wishes_for is not None and address.startswith(self.client.wishes_for)
 
     @property
     def sent(self) -> str:
@@ -112,7 +122,8 @@ class Trial:
         longest = max((len(each.body.decode(errors="replace")) for each in asked), default=0)
         tools = max((each.tools for each in asked), default=0)
         counts = ", ".join(f"{count} x {path}" for path, count in paths.items())
-        return f"{counts}; up to {longest} characters, {tools} tools"
+        wished = "".join(f"; wished for {address}" for address in sorted(set(self.elsewhere)))
+        return f"{counts}; up to {longest} characters, {tools} tools{wished}"
 
 
 def tried(name: str, door: Door) -> Trial:
