@@ -1,6 +1,7 @@
 """aider, headless: a conversation in its mode for questions. It calls no tools; what it edits, it reads from text.
 
-From uvx, in an environment of its own: it pins what it needs, another LiteLLM than the gateway's among it.
+From uvx, in an environment of its own: it pins what it needs, among it another LiteLLM than the gateway. It wishes for
+a list of prices at its first start, and no switch of 0.86 keeps it from that; it does without.
 """
 
 from __future__ import annotations

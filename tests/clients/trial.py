@@ -50,6 +50,7 @@ CLIENTS = {
         "aider",
         partial(FROM_UVX.__getitem__, "aider-chat"),
         calls_tools=False,
+        wishes_for="raw.",
         fetch=partial(fetch_from_uvx, "aider-chat"),
     ),
     "claude-code": Client("claude_code", partial(npm_version, "@anthropic-ai/claude-code"), fetch=npm_programs),
