@@ -23,6 +23,7 @@ TOGETHER = {
         "*/test_poison.py",
         "*/test_door.py",
         "*/test_limits.py",
+        "*/test_clients.py",
     ),
 }
 """What stays with one of the workers: there is one lab, and ranks on loopback have few ports."""

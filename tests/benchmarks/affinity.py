@@ -29,14 +29,12 @@ from serving.gateway.configuration import ServedReplica
 from serving.gateway.relay import REPLICA_HEADER, application
 from serving.gateway.relay_replicas import Replicas
 from serving.gateway.relay_upstream import Endpoints
-from tests.benchmarks.endpoint import TOKEN, Place, agent
+from tests.serving.alone import TOKEN, Ports, agent
 
 LEAST_SHARE = 0.9
 ANSWER_SECONDS = 300
 SLOTS, CONTEXT_TOKENS = 4, 4096
-PLACES = [
-    Place(name, agent_port, agent_port + 1, SLOTS, CONTEXT_TOKENS) for name, agent_port in (("a", 17540), ("b", 17550))
-]
+PLACES = {"a": Ports(17540, 17541), "b": Ports(17550, 17551)}
 THINKING_SECONDS = 3.0
 """The most that passes between an answer and the next question. Several answers' time: conversations that went on in an
 order of their own would find their replica again by taking turns."""
@@ -85,10 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as directory, ExitStack() as agents:
-        for place in PLACES:
-            own = Path(directory) / place.name
-            own.mkdir()
-            agents.enter_context(agent(own, fast=False, place=place))
+        for name, ports in PLACES.items():
+            size = {"slots": SLOTS, "context_tokens": CONTEXT_TOKENS}
+            agents.enter_context(agent(Path(directory) / name, ports, name=name, **size))
         courses = {
             name: asyncio.run(conversations(name, kept, given.conversations, given.turns, given.seed))
             for name, kept in (("least busy", 0), ("remembering", SLOTS))
@@ -99,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def conversations(name: str, kept_prompts: int, count: int, turns: int, seed: int) -> Course:
     """So many conversations at once through a relay that remembers so many prompts of each replica."""
-    replicas = Replicas([_served(place, kept_prompts) for place in PLACES], TOKEN)
+    replicas = Replicas([_served(name, ports, kept_prompts) for name, ports in PLACES.items()], TOKEN)
     app = application(replicas, Endpoints(TOKEN), TOKEN)
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with (
@@ -133,13 +130,13 @@ async def _conversation(client: httpx.AsyncClient, beginning: str, turns: int, r
     return seen
 
 
-def _served(place: Place, kept_prompts: int) -> ServedReplica:
+def _served(name: str, ports: Ports, kept_prompts: int) -> ServedReplica:
     return ServedReplica(
-        name=place.name,
+        name=name,
         weights="cider-1",
-        url=f"http://127.0.0.1:{place.agent_port}",
-        slots=place.slots,
-        context_tokens=place.context_tokens,
+        url=f"http://127.0.0.1:{ports.agent}",
+        slots=SLOTS,
+        context_tokens=CONTEXT_TOKENS,
         wait_seconds=60,
         body_bytes=1_000_000,
         kept_prompts=kept_prompts,
@@ -160,7 +157,7 @@ def table(courses: dict[str, Course]) -> Table:
     )
     drawn = Table(*heads, box=None, pad_edge=False)
     for name, course in courses.items():
-        where = [sum(turn.replica == place.name for turn in course.turns) for place in PLACES]
+        where = [sum(turn.replica == place for turn in course.turns) for place in PLACES]
         drawn.add_row(
             name,
             str(len(course.follow_ups)),

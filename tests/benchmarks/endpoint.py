@@ -12,38 +12,25 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from statistics import median
-from subprocess import Popen
 from time import perf_counter
 
 import httpx
 from rich.console import Console
 from rich.table import Table
 
-from serving.agent.local import LocalAgent
-from serving.agent.status import wait
-from serving.boot import boot_session
-from serving.configuration import AgentConfiguration, Member, ReplicaConfiguration
-from serving.declared import Golden
-from serving.links.report import CableReport
-from serving.weights import manifest
-from tests.weights import GOLDEN_ANSWER, GOLDEN_QUESTION, PATH
+from tests.serving.alone import TOKEN, Ports, agent
 
 LEAST_SPEED, MOST_MILLISECONDS = 0.97, 5.0
 CLIENTS = (1, 4, 8)
 AGENT_PORT, RANK_PORT = 17540, 17541
-TOKEN = "sesame"
-
-_HIDING = "import runpy, sys; sys.modules.update(httptools=None, uvloop=None)"
-_RUN = "runpy.run_module('serving.agent.daemon', run_name='__main__')"
+PORTS = Ports(AGENT_PORT, RANK_PORT)
 _numbers = count()
 
 
@@ -70,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tokens", type=int, default=120)
     parser.add_argument("--fast", action="store_true", help="with httptools and uvloop")
     given = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as directory, agent(Path(directory), given.fast):
+    with tempfile.TemporaryDirectory() as directory, agent(Path(directory), PORTS, fast=given.fast):
         results = {clients: asyncio.run(rounds(clients, given.rounds, given.tokens)) for clients in CLIENTS}
     Console().print(table(results))
     return 0 if all(map(is_within, results.values())) else 1
@@ -166,71 +153,6 @@ def table(results: dict[int, list[Pair]]) -> Table:
             "within" if is_within(pairs) else "missed",
         )
     return drawn
-
-
-@dataclass(frozen=True)
-class Place:
-    """A replica of one rank on loopback."""
-
-    name: str = "a"
-    agent_port: int = AGENT_PORT
-    rank_port: int = RANK_PORT
-    slots: int = max(CLIENTS)
-    context_tokens: int = 1024
-
-
-@contextmanager
-def agent(directory: Path, fast: bool, place: Place = Place()) -> Iterator[None]:
-    """An agent whose replica is ready, with its one rank."""
-    release = directory / "release-1"
-    for path in (release, directory / "state", directory / "log"):
-        path.mkdir()
-    (directory / "token").write_text(TOKEN)
-    (directory / "links.json").write_text(CableReport(machine="mac-1", boot=boot_session(), peers={}).model_dump_json())
-    configuration = _configuration(directory, place)
-    (release / "agent.json").write_text(configuration.model_dump_json())
-    program = f"{'import runpy' if fast else _HIDING}; {_RUN}"
-    with (directory / "agent.log").open("wb") as log:
-        process = Popen([sys.executable, "-c", program, str(release / "agent.json")], stdout=log, stderr=log)
-        try:
-            wait(LocalAgent(configuration), "release-1", 120, say=print)
-            yield
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(40)
-
-
-def _configuration(directory: Path, place: Place) -> AgentConfiguration:
-    replica = ReplicaConfiguration(
-        name=place.name,
-        members=(Member(machine="mac-1", address="127.0.0.1"),),
-        rank=0,
-        transport=None,
-        sharding=None,
-        weights="cider-1",
-        weights_directory=str(PATH),
-        manifest=manifest(PATH),
-        golden=Golden(question=GOLDEN_QUESTION, answer=GOLDEN_ANSWER),
-        context_tokens=place.context_tokens,
-        slots=place.slots,
-        queue=8,
-        wait_seconds=30,
-        restarts=2,
-        grace_seconds=30,
-        rank_port=place.rank_port,
-    )
-    return AgentConfiguration(
-        cluster="benchmark",
-        machine="mac-1",
-        address="127.0.0.1",
-        port=place.agent_port,
-        token_file=str(directory / "token"),
-        token_fingerprint="f",
-        state_directory=str(directory / "state"),
-        log_directory=str(directory / "log"),
-        links_report=str(directory / "links.json"),
-        replica=replica,
-    )
 
 
 if __name__ == "__main__":
