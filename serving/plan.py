@@ -27,6 +27,7 @@ from serving.configuration import (
 from serving.declared import Declared, Replica
 from serving.endpoint.requests import body_limit
 from serving.gateway.configuration import GatewayConfiguration, ServedReplica, litellm_configuration
+from serving.gateway.names import served_names
 from serving.layers import split
 from serving.layout import (
     CONFIRMED,
@@ -237,6 +238,8 @@ class Plan:
             litellm="litellm.yaml",
             relay_port=self.cluster.ports.relay,
             replicas=tuple(self._served(replica) for replica in self.cluster.replicas if replica.name in proven),
+            names=served_names(self.cluster, proven),
+            body_bytes=self.cluster.gateway.body_mb * 2**20,
         )
         return self._release("gateway", "gateway", {"litellm.yaml": litellm, "gateway.json": _text(configuration)})
 

@@ -49,7 +49,7 @@ def faults(data: object) -> list[Fault]:
     if not isinstance(data, Mapping):
         return []
     pieces = _pieces(cast("Mapping[str, Any]", data))
-    checks = (_names, _addresses, _links, _replicas, _cabling, _gateway, _network)
+    checks = (_names, _aliases, _addresses, _links, _replicas, _cabling, _gateway, _network)
     return [fault for check in checks for fault in check(pieces)]
 
 
@@ -90,6 +90,17 @@ def _names(pieces: Pieces) -> Iterator[Fault]:
     for section in ("machines", "weights", "replicas"):
         items: dict[int, Machine | Weights | Replica] = getattr(pieces, section)
         yield from _twice(((section, index, "name"), item.name) for index, item in items.items())
+
+
+def _aliases(pieces: Pieces) -> Iterator[Fault]:
+    """A name leads to one set of weights, and is theirs or another name for them."""
+    owner = {weights.name: weights.name for weights in pieces.weights.values()}
+    for index, weights in pieces.weights.items():
+        for place, alias in enumerate(weights.also_called):
+            if alias in owner:
+                path: Path = ("weights", index, "also_called", place)
+                yield Fault(path, f"'{alias}' is a name of weights '{owner[alias]}' already; a name leads to one only")
+            owner.setdefault(alias, weights.name)
 
 
 def _addresses(pieces: Pieces) -> Iterator[Fault]:

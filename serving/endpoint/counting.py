@@ -120,6 +120,12 @@ class Counting:
         tokenizer = await self._tokenizer()
         return await self._in_turn(fitted, kind, asked, tokenizer, self._replica.context_tokens)
 
+    async def tokens(self, kind: Kind, content: bytes) -> int:
+        """What the prompt of a body weighs, whether it fits or not. Raises as `request` does."""
+        asked = await self._in_turn(_read, kind, content, self._replica)
+        tokenizer = await self._tokenizer()
+        return len(await self._in_turn(tokenizer.tokens, kind, asked.body))
+
     async def _tokenizer(self) -> Tokenizer:
         try:
             return await asyncio.shield(asyncio.wrap_future(self.begin()))

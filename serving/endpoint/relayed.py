@@ -29,6 +29,7 @@ NOT_READY: Final = "replica_not_ready"
 FELL: Final = "replica_fell"
 """The code of an error: it did, and the answer broke off, wherever."""
 
+_PROMPT: Final = ": prompt "
 ALIVE_SECONDS: Final = 2.0
 _ALIVE: Final = ": alive"
 
@@ -48,6 +49,17 @@ def split(content: bytes) -> tuple[tuple[int, ...], bytes]:
     if not isinstance(emitted, list) or not all(map(_is_token, cast("list[Any]", emitted))):
         raise RequestRefused(f"cannot use '{FIELD}': needed {{\"emitted\": [tokens]}}.", FIELD)
     return tuple(cast("list[int]", emitted)), json.dumps(body).encode()
+
+
+def counted(tokens: int) -> str:
+    """A comment that tells a relay how long the prompt is, before there is an answer."""
+    return f"{_PROMPT}{tokens}"
+
+
+def prompt_tokens(comment: str) -> int | None:
+    """What such a comment tells; None of any other."""
+    number = comment.removeprefix(_PROMPT)
+    return int(number) if comment.startswith(_PROMPT) and number.isdecimal() else None
 
 
 def told(fault: CidermillError, as_to_clients: Told) -> Told:

@@ -1,4 +1,4 @@
-"""`dev.cidermill.gateway`: the real LiteLLM proxy behind an allow-list of paths, and the relay beneath it.
+"""`dev.cidermill.gateway`: the real LiteLLM proxy behind our door, and the relay beneath it.
 
     python -m serving.gateway.daemon CONFIG.json
 
@@ -9,29 +9,24 @@ completed here, from files, before that import. Nothing secret is in the plist. 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Generator, MutableMapping
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from serving import logs
 from serving.gateway import relay
-from serving.gateway.configuration import PATHS, SWITCHES, GatewayConfiguration
+from serving.gateway.aside import Aside
+from serving.gateway.configuration import SWITCHES, GatewayConfiguration
+from serving.gateway.door import Door
 from serving.gateway.relay_replicas import Replicas
 from serving.gateway.relay_upstream import Endpoints
 from serving.layout import LOGS
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
-
 
 def main(path: str) -> None:
     """Serve until SIGTERM; requests under way are finished first."""
@@ -45,8 +40,11 @@ def main(path: str) -> None:
     from litellm.proxy.proxy_server import app  # pyright: ignore[reportUnknownVariableType]  # untyped upstream
 
     logs.take_over("LiteLLM", "LiteLLM Proxy", "LiteLLM Router")
-    door = _server(only_allowed(app), configuration.address, configuration.port)  # pyright: ignore[reportUnknownArgumentType]  # untyped upstream
-    beneath = relay.application(Replicas(configuration.replicas, token), Endpoints(token), token)
+    aside = Aside()
+    guarded = Door(app, configuration.names, configuration.body_bytes, aside)  # pyright: ignore[reportUnknownArgumentType]  # untyped upstream
+    certificate = (configuration.certificate_file, configuration.certificate_key_file)
+    door = _server(guarded, configuration.address, configuration.port, certificate)
+    beneath = relay.application(Replicas(configuration.replicas, token), Endpoints(token), token, aside)
     behind = _server(beneath, "127.0.0.1", configuration.relay_port)
     with asyncio.Runner(loop_factory=door.get_loop_factory()) as runner:
         runner.run(serve(door, behind))
@@ -65,11 +63,16 @@ async def serve(door: uvicorn.Config, behind: uvicorn.Config) -> None:
         await working
 
 
-def _server(app: Application, host: str, port: int) -> uvicorn.Config:
+def _server(
+    app: ASGIApp, host: str, port: int, certificate: tuple[str | None, str | None] = (None, None)
+) -> uvicorn.Config:
+    """`certificate`: the files of the certificate and of its key, if TLS is to be spoken."""
     return uvicorn.Config(
         app,
         host=host,
         port=port,
+        ssl_certfile=certificate[0],
+        ssl_keyfile=certificate[1],
         log_config=None,
         access_log=False,
         server_header=False,
@@ -84,28 +87,6 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Generator[None]:
         """Capture none."""
         yield
-
-
-def only_allowed(app: Application) -> Application:
-    """The application with every path but the allowed ones answered by 404, before LiteLLM sees it."""
-
-    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"] in PATHS):
-            await app(scope, receive, send)
-        elif scope["type"] == "http":
-            await _not_found(send, scope["path"])
-        else:
-            await send({"type": "websocket.close", "code": 1008})
-
-    return guarded
-
-
-async def _not_found(send: Send, path: str) -> None:
-    message = f"There is no {path} here. Served: {', '.join(sorted(PATHS))}."
-    body = json.dumps({"error": {"message": message, "type": "not_found_error", "param": None, "code": "404"}}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 404, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
 
 
 if __name__ == "__main__":

@@ -30,6 +30,9 @@ from serving.endpoint.responses import ERRORS, RETRY_SECONDS, data, told
 from serving.endpoint.telling import Told
 from serving.endpoint.whole import collected
 from serving.errors import CidermillError, RequestRefused
+from serving.gateway.aside import COUNT_HEADER, Aside, Refusal, Word
+from serving.gateway.aside import HEADER as REQUEST_HEADER
+from serving.gateway.relay_counting import NOTHING_SAID, count
 from serving.gateway.relay_replicas import Replicas
 from serving.gateway.relay_turn import Turn
 from serving.gateway.relay_upstream import Endpoints, Refused
@@ -37,8 +40,8 @@ from serving.gateway.relay_upstream import Endpoints, Refused
 REPLICA_HEADER: Final = "x-cidermill-replica"
 
 
-def application(replicas: Replicas, endpoints: Endpoints, token: str) -> Starlette:
-    """The relay, and the looks at its replicas for as long as it runs."""
+def application(replicas: Replicas, endpoints: Endpoints, token: str, aside: Aside | None = None) -> Starlette:
+    """The relay, and the looks at its replicas for as long as it runs. `aside` is heard by the door, if there is one."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
@@ -50,7 +53,7 @@ def application(replicas: Replicas, endpoints: Endpoints, token: str) -> Starlet
             await asyncio.wait({watching})
             await endpoints.close()
 
-    relay = Door(Relay(replicas, endpoints).serve)
+    relay = Door(Relay(replicas, endpoints, aside or Aside()).serve)
     return Starlette(
         routes=[Route(path, relay, methods=["POST"]) for path in ("/v1/chat/completions", "/v1/completions")],
         middleware=[Middleware(TokenGuard, token=token)],
@@ -62,14 +65,17 @@ def application(replicas: Replicas, endpoints: Endpoints, token: str) -> Starlet
 class Relay:
     """OpenAI's chat and completions over several replicas."""
 
-    def __init__(self, replicas: Replicas, endpoints: Endpoints) -> None:
+    def __init__(self, replicas: Replicas, endpoints: Endpoints, aside: Aside) -> None:
         self._replicas = replicas
         self._endpoints = endpoints
+        self._aside = aside
         self._body_bytes = max((each.served.body_bytes for each in replicas.known), default=0)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        request, naming = Request(scope, receive), _Naming(send)
+        request = Request(scope, receive)
+        word = self._aside.word(request.headers.get(REQUEST_HEADER))
+        word.asked, naming = True, _Naming(send, word)
         exchange = Exchange(scope, receive, naming.send)
         with suppress(ClientDisconnect, ClientLeft):
             try:
@@ -77,10 +83,13 @@ class Relay:
                 await exchange.until_left(self._answer(request, content, exchange, naming))
             except Refused as refused:
                 refusal = refused.refusal
+                word.refusal = Refusal(refusal.status, refusal.error, refusal.headers.get("retry-after"))
                 response = Response(refusal.content, refusal.status, refusal.headers)
                 await exchange.give_up(b"data: " + refusal.content + b"\n\n", response)
             except CidermillError as fault:
                 tell = told(fault, naming.replica, RETRY_SECONDS)
+                again = None if tell.retry_seconds is None else str(tell.retry_seconds)
+                word.refusal = Refusal(tell.status, tell.object["error"], again)
                 await exchange.give_up(data(tell.object), tell.response())
 
     async def _answer(self, request: Request, content: bytes, exchange: Exchange, naming: _Naming) -> None:
@@ -88,6 +97,10 @@ class Relay:
         serving = self._replicas.serving(body.get("model"))
         if not serving:
             raise RequestRefused("cannot find the model that is asked for. See /v1/models.", "model", status=404)
+        if request.headers.get(COUNT_HEADER) == "1":
+            naming.word.counted = await count(serving, self._endpoints, body)
+            await exchange.whole(JSONResponse(NOTHING_SAID))
+            return
         headers = {name: request.headers[name] for name in (KEY_HEADER,) if name in request.headers}
         turn = Turn(self._replicas, serving, self._endpoints, request.url.path, body, headers)
         naming.turn = turn
@@ -104,8 +117,9 @@ class Relay:
 class _Naming:
     """The way back to a client, with the name of the replica that it is told by."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, word: Word) -> None:
         self._send = send
+        self.word = word
         self.turn: Turn | None = None
 
     @property
@@ -115,6 +129,8 @@ class _Naming:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start" and self.replica:
+            self.word.replica = self.replica
+            self.word.prompt_tokens = None if self.turn is None else self.turn.prompt_tokens
             named = (REPLICA_HEADER.encode(), self.replica.encode())
             message = {**message, "headers": [*message["headers"], named]}
         await self._send(message)

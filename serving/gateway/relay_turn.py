@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from serving.endpoint.answering import Event
 from serving.endpoint.readiness import Patience, watched
+from serving.endpoint.relayed import prompt_tokens
 from serving.errors import UpstreamFailed, UpstreamUnreachable
 from serving.gateway.relay_replicas import Known, Replicas, choose
 from serving.gateway.relay_upstream import Endpoints, Full, Refusal, Refused
@@ -47,6 +48,8 @@ class Turn:
         self._seated = False
         self.at: Known | None = None
         """The replica that was asked last."""
+        self.prompt_tokens: int | None = None
+        """Of the prompt, as the endpoint has counted it."""
 
     def explain(self, waited: float) -> str:
         """Why a request that has waited as long as it may was not answered."""
@@ -70,7 +73,10 @@ class Turn:
             async with aclosing(watched(events, partial(self._replicas.lost, at))) as heard:
                 async for event in heard:
                     came = True
-                    if not isinstance(event, str):
+                    if isinstance(event, str):
+                        counted = prompt_tokens(event)
+                        self.prompt_tokens = self.prompt_tokens if counted is None else counted
+                    else:
                         self._taken = True
                         yield event
         except Full as full:

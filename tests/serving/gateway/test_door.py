@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from subprocess import Popen
 from typing import Any
 
 import httpx
@@ -18,25 +13,13 @@ import openai
 import pytest
 from openai import OpenAI
 
-from serving.gateway import status
-from serving.gateway.configuration import GatewayConfiguration, litellm_configuration
-from tests.serving.declarations import declared
-from tests.serving.gateway.endpoints import HE, HELLO_WHOLE, TOKEN, Answer, Line, Reset, Scripted, endpoint, served
+from tests.serving.gateway.endpoints import HE, HELLO_WHOLE, Answer, Line, Reset, Scripted, endpoint, served
+from tests.serving.gateway.running import KEY, Running, running
 from tests.serving.speaking import chat, made_of, said
 from tests.serving.waiting import wait_until
 
-KEY = "sk-of-the-test"
 ASKED: dict[str, Any] = {"model": "cider-1", "messages": [{"role": "user", "content": "Hello"}]}
 BEGUN: list[Line] = said(HE, done=False)
-
-
-@pytest.fixture(scope="module")
-def ports() -> tuple[int, int]:
-    """Of the door and of the relay."""
-    with socket.socket() as one, socket.socket() as two:
-        for each in (one, two):
-            each.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], two.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -46,41 +29,10 @@ def both() -> Iterator[tuple[Scripted, Scripted]]:
 
 
 @pytest.fixture(scope="module")
-def gateway(
-    both: tuple[Scripted, Scripted], ports: tuple[int, int], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Popen[bytes]]:
-    process = started(tmp_path_factory.mktemp("gateway"), ports, *both)
-    yield process
-    process.terminate()
-    assert process.wait(60) == 0
-
-
-def started(directory: Path, ports: tuple[int, int], *scripts: Scripted) -> Popen[bytes]:
-    """The gateway's process, answering."""
-    told = GatewayConfiguration(
-        address="127.0.0.1",
-        port=ports[0],
-        key_file=str(directory / "key"),
-        token_file=str(directory / "token"),
-        fingerprints=("k", "t"),
-        litellm="litellm.yaml",
-        relay_port=ports[1],
-        replicas=tuple(served(script.name, script.port) for script in scripts),
-    )
-    names = {"weights__0__name": "cider-1", "replicas__0__weights": "cider-1", "replicas__1__weights": "cider-1"}
-    litellm = litellm_configuration(declared(ports={"relay": ports[1]}, **names), {"a", "b"})
-    files = {"key": KEY, "token": TOKEN, "gateway.json": told.model_dump_json(), "litellm.yaml": json.dumps(litellm)}
-    for name, content in files.items():
-        (directory / name).write_text(content)
-    command = [sys.executable, "-m", "serving.gateway.daemon", str(directory / "gateway.json")]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
-    with (directory / "out").open("wb") as out:
-        process = Popen(command, stdout=out, stderr=out, env=environment)
-    if status.main([str(directory / "gateway.json"), "--wait", "300"]) != 0:
-        process.kill()
-        process.wait()
-        pytest.fail((directory / "out").read_text())
-    return process
+def gateway(both: tuple[Scripted, Scripted], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    replicas = [served(script.name, script.port) for script in both]
+    with running(tmp_path_factory.mktemp("gateway"), replicas) as gateway:
+        yield gateway
 
 
 @pytest.fixture
@@ -94,8 +46,8 @@ def b(both: tuple[Scripted, Scripted]) -> Scripted:
 
 
 @pytest.fixture
-def client(gateway: Popen[bytes], ports: tuple[int, int]) -> OpenAI:
-    return OpenAI(base_url=f"http://127.0.0.1:{ports[0]}/v1", api_key=KEY, max_retries=0, timeout=60)
+def client(gateway: Running) -> OpenAI:
+    return OpenAI(base_url=f"{gateway.url}/v1", api_key=KEY, max_retries=0, timeout=60)
 
 
 def whole(client: OpenAI) -> str:
@@ -152,8 +104,9 @@ def test_full_replicas_are_a_429(client: OpenAI, a: Scripted, b: Scripted):
     for script in (a, b):
         script.always = Answer(status=429, error=fault, headers={"retry-after": "7"})
 
-    with pytest.raises(openai.RateLimitError):
+    with pytest.raises(openai.RateLimitError) as refused:
         whole(client)
+    assert refused.value.response.headers["retry-after"] == "7"
     # One that was not seen ready yet, on a machine with other things to do, is not asked at all.
     assert max(len(a.asked), len(b.asked)) == 1
 
@@ -169,26 +122,26 @@ def test_more_requests_are_held_than_litellm_would_connect_by_itself(client: Ope
         assert {each.result() for each in asking} == {"Hello"}
 
 
-def test_the_relay_is_nobodys_without_the_clusters_token(gateway: Popen[bytes], ports: tuple[int, int]):
-    answer = httpx.post(f"http://127.0.0.1:{ports[1]}/v1/chat/completions", json=ASKED)
+def test_the_relay_is_nobodys_without_the_clusters_token(gateway: Running):
+    answer = httpx.post(f"http://127.0.0.1:{gateway.relay_port}/v1/chat/completions", json=ASKED)
 
     assert answer.status_code == 401
 
 
 def test_what_was_let_in_is_answered_before_the_gateway_ends(
-    client: OpenAI, gateway: Popen[bytes], ports: tuple[int, int], a: Scripted, b: Scripted
+    client: OpenAI, gateway: Running, a: Scripted, b: Scripted
 ):
     go_on = threading.Event()
     a.always = b.always = Answer([go_on, *HELLO_WHOLE])
     with ThreadPoolExecutor() as pool:
         asking = pool.submit(streamed, client)
         wait_until(lambda: len(a.asked) + len(b.asked) == 1)
-        gateway.terminate()  # no test comes after this one
-        wait_until(lambda: _refuses(ports[0]))
+        gateway.process.terminate()  # no test comes after this one
+        wait_until(lambda: _refuses(gateway.port))
         go_on.set()
 
         assert asking.result() == "Hello"
-    assert gateway.wait(60) == 0
+    assert gateway.process.wait(60) == 0
 
 
 def _refuses(port: int) -> bool:

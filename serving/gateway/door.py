@@ -1,0 +1,138 @@
+"""The door: what HTTP of the gateway's clients reaches LiteLLM, and what of LiteLLM's HTTP reaches them. ASGI.
+
+Paths and headers pass by a list, in both directions; bodies are bounded; errors are told in the endpoint's words and
+the shape of the API that was asked; each API's requests and answers go through their `translation`. Who may come in is
+for LiteLLM to ask (`serving.gateway.hooks`): what is wrong with a request is told only to those who show a key.
+Checked with litellm 1.109.1.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, Final
+
+import orjson
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from serving.endpoint.body import read_body
+from serving.endpoint.requests import parse
+from serving.errors import RequestRefused
+from serving.gateway.apis import COUNT, MODELS, Api, Fault, Route, api_of, not_served, route_of, wrong_method
+from serving.gateway.aside import COUNT_HEADER, HEADER, Aside, Word
+from serving.gateway.catalogue import Catalogue
+from serving.gateway.names import ServedName
+from serving.gateway.passage import Passage, Whole
+from serving.gateway.translation import Translation
+from serving.gateway.translation_messages import Messages
+from serving.gateway.translation_openai import OpenAi
+from serving.gateway.translation_responses import Responses
+
+_LET_IN: Final = frozenset(
+    {"accept", "anthropic-beta", "anthropic-version", "authorization", "content-type", "host", "user-agent", "x-api-key"}
+)
+"""Headers of requests. LiteLLM obeys several dozen more: keys under other names, tags, time limits, other backends."""
+_KEYS: Final = ("authorization", "x-api-key")
+
+
+class Door:
+    """An ASGI application in front of LiteLLM's."""
+
+    def __init__(self, app: ASGIApp, names: Sequence[ServedName], body_bytes: int, aside: Aside) -> None:
+        self._app = app
+        self._catalogue = Catalogue(names)
+        self._body_bytes = body_bytes
+        self._aside = aside
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let pass what is on the list."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        elif scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            with self._aside.opened() as word:
+                await self._http(scope, receive, send, word)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send, word: Word) -> None:
+        headers, path, method = Headers(scope=scope), scope["path"], scope["method"]
+        route, api = route_of(path), api_of(path, headers)
+        passage = Passage(send, api, word)
+        if route is None:
+            await passage.refuse(not_served(path))
+        elif method != route.method:
+            await passage.refuse(wrong_method(method, path, route))
+        else:
+            try:
+                await self._let_in(scope, receive, passage, route, api)
+            except ClientDisconnect:
+                return
+            except Exception as error:  # LiteLLM's own faults, of which there are some
+                logging.exception("LiteLLM did not answer %s: %s", path, type(error).__name__)
+                await passage.fail(error)
+
+    async def _let_in(self, scope: Scope, receive: Receive, passage: Passage, route: Route, api: Api) -> None:
+        headers, path = Headers(scope=scope), scope["path"]
+        if route.method == "GET":
+            answer: Whole = self._catalogue.answer(path, api) if path.startswith(MODELS) else _health
+            inner = {**scope, "path": MODELS, "raw_path": MODELS.encode()} if path.startswith(MODELS) else scope
+            await self._ask(inner, receive, passage.whole(answer), {})
+            return
+        shows_key = any(name in headers for name in _KEYS)
+        translation = _translation(path, api, passage.word)
+        try:
+            content = await read_body(Request(scope, receive), self._body_bytes)
+            body = translation.asked(parse(content)) if shows_key else {}
+        except RequestRefused as refused:
+            if shows_key:
+                await passage.refuse(_of(refused))
+                return
+            body = {}
+        own = {HEADER: passage.word.name, "content-type": "application/json"}
+        own |= {COUNT_HEADER: "1"} if path == COUNT else {}
+        passage.translate(translation, self._catalogue)
+        await self._ask(_asking(scope, path), _replayed(orjson.dumps(body), receive), passage, own)
+
+    async def _ask(self, scope: Scope, receive: Receive, passage: Passage, own: dict[str, str]) -> None:
+        """Ask LiteLLM, with the headers on the list and our own."""
+        kept = [(name, value) for name, value in scope["headers"] if name.decode("latin-1").lower() in _LET_IN - {*own}]
+        headers = [*kept, *((name.encode(), value.encode()) for name, value in own.items())]
+        await self._app({**scope, "headers": headers, "query_string": b""}, receive, passage.send)
+        await passage.close()
+
+
+def _translation(path: str, api: Api, word: Word) -> Translation:
+    if api == "responses":
+        return Responses(word)
+    return Messages(word, count=path == COUNT) if api == "messages" else OpenAi(api, word)
+
+
+def _asking(scope: Scope, path: str) -> dict[str, Any]:
+    """What is to be counted goes the way of a message."""
+    asked = path.removesuffix("/count_tokens")
+    return {**scope, "path": asked, "raw_path": asked.encode()}
+
+
+def _replayed(content: bytes, receive: Receive) -> Receive:
+    """The body in one piece, and then whatever comes from the client: that it leaves."""
+    given = False
+
+    async def again() -> Any:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": content, "more_body": False}
+
+    return again
+
+
+def _health(status: int, _: Any) -> tuple[int, Any]:
+    """Whether LiteLLM runs, and nothing else of it."""
+    return (200, {"status": "ready"}) if status == 200 else (503, {"status": "not ready"})
+
+
+def _of(refused: RequestRefused) -> Fault:
+    return Fault(refused.status, str(refused), None, refused.parameter, refused.code)
