@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final, cast
 
+from serving.endpoint.answering import Event
 from serving.endpoint.exchange import Exchange
 from serving.endpoint.requests import parse
 from serving.endpoint.responses import Told
@@ -51,9 +52,14 @@ def split(content: bytes) -> tuple[tuple[int, ...], bytes]:
     return tuple(cast("list[int]", emitted)), json.dumps(body).encode()
 
 
-def counted(tokens: int) -> str:
-    """A comment that tells a relay how long the prompt is, before there is an answer."""
-    return f"{_PROMPT}{tokens}"
+async def announced(tokens: int, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+    """An answer, and before its first event how long the prompt is; what fails before it keeps its status."""
+    async with aclosing(events):
+        async for event in events:
+            if tokens:
+                yield f"{_PROMPT}{tokens}"
+                tokens = 0
+            yield event
 
 
 def prompt_tokens(comment: str) -> int | None:

@@ -149,11 +149,9 @@ class Endpoint:
             await slot.enter_async_context(relayed.alive(exchange))
             async with relayed.unless(self._readiness.lost(generation, clock)):
                 await self._enter(slot, request, patience)
-            # From here on nothing has a status of its own to be told by.
-            await exchange.comment(relayed.counted(wanted.prompt_tokens))
             turn = self._turn(slot, patience)
             events = self._timed(came, turn.once(request.url.path, wanted.body, generation, emitted))
-            await self._stream(events, exchange, usage=True)
+            await self._stream(relayed.announced(wanted.prompt_tokens, events), exchange, usage=True)
 
     async def _enter(self, slot: AsyncExitStack, request: Request, patience: Patience) -> None:
         key = request.headers.get(relayed.KEY_HEADER, "")

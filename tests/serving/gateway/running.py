@@ -56,7 +56,7 @@ def started(directory: Path, replicas: Sequence[ServedReplica], **changes: Any) 
     """The gateway's process, answering; `changes` are those of a declaration of two replicas, a and b."""
     port, relay_port = free_ports(2)
     names = {"weights__0__name": "cider-1", "replicas__0__weights": "cider-1", "replicas__1__weights": "cider-1"}
-    cluster = declared(ports={"relay": relay_port}, **names, **changes)
+    cluster = declared(ports={"relay": relay_port}, **{**names, **changes})
     served = served_names(cluster, {"a", "b"})
     told = GatewayConfiguration(
         address="127.0.0.1",
