@@ -22,7 +22,7 @@ from operations import (
     secrets,
     weights,
 )
-from serving import daemons, layout, looking, plan, report, seen, verdict, versions
+from serving import certificate, daemons, layout, looking, plan, report, seen, verdict, versions
 from serving.cluster import Cluster
 from serving.weights import manifests
 
@@ -34,11 +34,11 @@ facts = fleet.look(lambda name: looking.at(cluster, weights_files, name))
 lab = fleet.once(seen.lab, facts)
 findings = fleet.once(verdict.findings, cluster, lab, looking.sizes(weights_files))
 console.table(report.COLUMNS, fleet.once(report.rows, cluster, lab, findings), below=report.notes(findings))
-fleet.refuse(report.refusals(findings))
+fleet.refuse([*report.refusals(findings), *fleet.once(certificate.refusals, cluster)])
 
 python = pythons.python_for(me, facts[me], declared=cluster.python.model_dump(), root=layout.PYTHON)
 packages = packaging.packages(target=python.target, package="serving", mac_wheels=versions.JACCL_WHEEL)
-keys = control.kept_secrets(cluster.name, [plan.CLUSTER_TOKEN, plan.GATEWAY_KEY])
+keys = control.kept_secrets(cluster.name, [plan.CLUSTER_TOKEN, plan.GATEWAY_KEY], given=plan.given_secrets(cluster))
 planned = plan.Plan(cluster, lab, weights_files, packages=packages, fingerprints=control.fingerprints(keys))
 clients = {"path": control.client_file(cluster.name), "variables": report.variables(cluster, keys[plan.GATEWAY_KEY])}
 fleet.settled(__file__)

@@ -23,18 +23,22 @@ from operations.remote import Commands, differs, operation
 DIRECTORY = Path(".cidermill")
 
 
-def kept_secrets(cluster: str, names: Collection[str]) -> dict[str, HiddenValue]:
-    """The cluster's secrets by name; one that was never made is made now and kept. Deleting the file makes new ones."""
+def kept_secrets(cluster: str, names: Collection[str], given: Mapping[str, str] | None = None) -> dict[str, HiddenValue]:
+    """The cluster's secrets by name; one that was never made is made now and kept. Deleting the file makes new ones.
+
+    `given` are those that somebody else keeps: their files here, by name. Raises OSError when one cannot be read.
+    """
     path = _secrets_file(cluster)
     kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     made = {name: secrets.token_urlsafe(32) for name in names if name not in kept}
     if made and not rehearsal().is_on:
         _write(path, json.dumps(kept | made, indent=2) + "\n")
-    return {name: HiddenValue((kept | made)[name]) for name in names}
+    read = {name: Path(file).read_text() for name, file in (given or {}).items()}
+    return {name: HiddenValue(value) for name, value in {**kept, **made, **read}.items() if name in {*names, *read}}
 
 
 def fingerprints(secrets: Mapping[str, HiddenValue]) -> dict[str, str]:
-    """Names each secret without telling it: it was drawn from 256 bits, so this cannot be searched for."""
+    """Names each secret without telling it: it was drawn from 256 bits or more, so this cannot be searched for."""
     return {name: hashlib.sha256(_plain(secret).encode()).hexdigest()[:12] for name, secret in secrets.items()}
 
 

@@ -33,6 +33,7 @@ FILTER_ANCHOR = "com.apple/cidermill"
 """Apple's own pf.conf evaluates every anchor below com.apple/, so no file of Apple's is changed."""
 TOKEN = f"{SECRETS}/cluster.token"
 KEY = f"{SECRETS}/gateway.key"
+CERTIFICATE, CERTIFICATE_KEY = f"{SECRETS}/gateway.certificate.pem", f"{SECRETS}/gateway.certificate.key"
 
 
 def directories(account: str) -> list[tuple[str, str, str, int]]:

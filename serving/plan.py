@@ -30,6 +30,8 @@ from serving.gateway.configuration import GatewayConfiguration, ServedReplica, l
 from serving.gateway.names import served_names
 from serving.layers import split
 from serving.layout import (
+    CERTIFICATE,
+    CERTIFICATE_KEY,
     CONFIRMED,
     ENVIRONMENTS,
     KEY,
@@ -47,6 +49,8 @@ from serving.transport import cable_addresses, ring_hosts
 
 CLUSTER_TOKEN, GATEWAY_KEY = "cluster_token", "gateway_key"
 """Names of the secrets: what agents ask of each other and of the gateway, and what clients show."""
+TLS_CERTIFICATE, TLS_KEY = "tls_certificate", "tls_key"
+"""Those that are declared by file, if they are."""
 
 GATEWAY_SECONDS = 120
 """LiteLLM takes 5 to 30 seconds to begin; a machine that has just restarted has other things to do as well."""
@@ -128,7 +132,11 @@ class Plan:
     def secrets(self, machine: str, keys: Mapping[str, K]) -> dict[str, K]:
         """The secrets a machine needs by their path on it; `keys` are all of them by name, perhaps wrapped."""
         mine = {TOKEN: keys[CLUSTER_TOKEN]}
-        return mine | {KEY: keys[GATEWAY_KEY]} if self._is_door(machine) else mine
+        if self._is_door(machine):
+            mine[KEY] = keys[GATEWAY_KEY]
+            if self.cluster.gateway.tls is not None:
+                mine |= {CERTIFICATE: keys[TLS_CERTIFICATE], CERTIFICATE_KEY: keys[TLS_KEY]}
+        return mine
 
     def weights(self, machine: str) -> list[Sent]:
         """The weights a machine needs."""
@@ -229,17 +237,21 @@ class Plan:
     def gateway(self, proven: Collection[str]) -> Release:
         """The release of `dev.cidermill.gateway`: it lists the proven replicas and no others."""
         litellm = json.dumps(litellm_configuration(self.cluster, proven), indent=2) + "\n"
+        tls = self.cluster.gateway.tls is not None
+        known = (GATEWAY_KEY, CLUSTER_TOKEN, *((TLS_CERTIFICATE, TLS_KEY) if tls else ()))
         configuration = GatewayConfiguration(
             address=self.cluster.machine(self.cluster.gateway.machine).address,
             port=self.cluster.gateway.port,
             key_file=KEY,
             token_file=TOKEN,
-            fingerprints=(self.fingerprints[GATEWAY_KEY], self.fingerprints[CLUSTER_TOKEN]),
+            fingerprints=tuple(self.fingerprints[name] for name in known),
             litellm="litellm.yaml",
             relay_port=self.cluster.ports.relay,
             replicas=tuple(self._served(replica) for replica in self.cluster.replicas if replica.name in proven),
             names=served_names(self.cluster, proven),
             body_bytes=self.cluster.gateway.body_mb * 2**20,
+            certificate_file=CERTIFICATE if tls else None,
+            certificate_key_file=CERTIFICATE_KEY if tls else None,
         )
         return self._release("gateway", "gateway", {"litellm.yaml": litellm, "gateway.json": _text(configuration)})
 
@@ -268,6 +280,12 @@ class Plan:
 
     def _is_door(self, machine: str) -> bool:
         return machine == self.cluster.gateway.machine
+
+
+def given_secrets(cluster: Cluster) -> dict[str, str]:
+    """Paths on the control machine of the secrets that are declared by file, by name."""
+    tls = cluster.gateway.tls
+    return {} if tls is None else {TLS_CERTIFICATE: tls.certificate, TLS_KEY: tls.key}
 
 
 def _daemon(plist: dict[str, Any]) -> Daemon:

@@ -26,7 +26,7 @@ _ECHOED: Final[Mapping[str, Any]] = {
 _ITEM: Final[Mapping[str, tuple[str, ...]]] = {
     "message": ("id", "type", "role", "status", "content"),
     "function_call": ("id", "type", "call_id", "name", "arguments", "status"),
-    "custom_tool_call": ("id", "type", "call_id", "name", "input", "status"),
+    "custom_tool_call": ("id", "type", "call_id", "name", "input"),
 }
 
 
@@ -46,7 +46,6 @@ class Response:
             "background": False,
             "previous_response_id": None,
             "service_tier": "default",
-            "store": False,
             "truncation": "disabled",
             "user": None,
             **echoed,

@@ -17,6 +17,7 @@ from serving.gateway.translation import Event, Translation
 
 _KINDS: Final[Mapping[Api, Kind]] = {"chat": "chat", "text": "text"}
 _LITELLMS: Final = "provider_specific_fields"
+_COUNTED: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
 class OpenAi(Translation):
@@ -41,12 +42,12 @@ class OpenAi(Translation):
 
     def whole(self, answer: dict[str, Any]) -> dict[str, Any]:
         """Without LiteLLM's own fields, and with the name that was asked for."""
-        choices = [self._choice(choice) for choice in answer.get("choices", ())]
-        return {**answer, "model": self.name, "choices": choices}
+        told = {**answer, "model": self.name, "choices": [self._choice(each) for each in answer.get("choices", ())]}
+        return told | {"usage": _usage(told["usage"])} if told.get("usage") else told
 
     def event(self, event: Event) -> Sequence[Event]:
         """The same of a chunk. A completion's last one has no `text`, which OpenAI's has."""
-        return ({**event, "model": self.name, "choices": [self._choice(each) for each in event.get("choices", ())]},)
+        return (self.whole(event),)
 
     def ends(self, event: Event) -> bool:
         """Whether it tells why the answer ends."""
@@ -60,3 +61,10 @@ class OpenAi(Translation):
         if self.api == "text":
             told = {"text": "", "logprobs": None, "finish_reason": None, **told}
         return told
+
+
+def _usage(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """What the weights counted; LiteLLM adds what it makes of it by a price, and by the tokenizer of other weights."""
+    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
+    told = {name: usage[name] for name in _COUNTED if name in usage}
+    return told if cached is None else {**told, "prompt_tokens_details": {"cached_tokens": cached}}

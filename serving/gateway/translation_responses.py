@@ -113,7 +113,7 @@ class Responses(Translation):
     def _arguments(self, kind: str, item: Mapping[str, Any], event: Event) -> Sequence[Event]:
         """Arguments of a function; of a custom tool its input, which is whole only at the end."""
         if item.get("type") != "custom_tool_call":
-            return ({**event, "name": item.get("name")},) if kind.endswith(".done") else (event,)
+            return (event,)
         if not kind.endswith(".done"):
             return ()
         text = _input(str(event.get("arguments")))
