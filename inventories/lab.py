@@ -183,7 +183,7 @@ cluster = declare(
         "port": 4000,
         # (default) The longest request that is taken, in megabytes; the context of the weights bounds it as well.
         "body_mb": 32,
-        # (default) None: plain HTTP. Otherwise a certificate and its key, and the gateway speaks HTTPS and nothing else:
+        # (default) None: plain HTTP. Otherwise a certificate and its key, and the gateway speaks HTTPS only:
         #     {"certificate": "/Users/me/lab.pem", "key": "/Users/me/lab.key", "host": "llm.example.org"}
         # "certificate" and "key" are PEM files on the machine you type on, the certificate first and then those above
         # it; the key is sent as a secret. "host" is the name that clients call the gateway by, which the certificate

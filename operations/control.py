@@ -23,7 +23,9 @@ from operations.remote import Commands, differs, operation
 DIRECTORY = Path(".cidermill")
 
 
-def kept_secrets(cluster: str, names: Collection[str], given: Mapping[str, str] | None = None) -> dict[str, HiddenValue]:
+def kept_secrets(
+    cluster: str, names: Collection[str], given: Mapping[str, str] | None = None
+) -> dict[str, HiddenValue]:
     """The cluster's secrets by name; one that was never made is made now and kept. Deleting the file makes new ones.
 
     `given` are those that somebody else keeps: their files here, by name. Raises OSError when one cannot be read.

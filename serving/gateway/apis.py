@@ -59,7 +59,6 @@ _KINDS: Final = {400: "invalid_request_error", 401: "authentication_error", 403:
 }
 _ANTHROPIC: Final = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error"} | {
     404: "not_found_error",
-    413: "request_too_large",
     429: "rate_limit_error",
     503: "overloaded_error",
     504: "timeout_error",
@@ -86,9 +85,7 @@ class Fault:
     @property
     def openai(self) -> dict[str, Any]:
         """The error as OpenAI's clients know it."""
-        kind = self.kind or _KINDS.get(
-            self.status, "invalid_request_error" if self.status < 500 else "server_error"
-        )
+        kind = self.kind or _KINDS.get(self.status, "invalid_request_error" if self.status < 500 else "server_error")
         code = self.code or _CODES.get(self.status)
         return {"message": self.message, "type": kind, "param": self.parameter, "code": code}
 

@@ -9,10 +9,12 @@ on as a header (`forward_client_headers_to_llm_api`), and the relay says under t
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from serving.gateway.schemas import Schemas
 
 HEADER: Final = "x-cidermill-request"
 COUNT_HEADER: Final = "x-cidermill-count"
@@ -38,6 +40,8 @@ class Word:
     """Whether it came to the relay at all."""
     replica: str | None = None
     """Who answers."""
+    schemas: Schemas = field(default_factory=dict[str, Any])
+    """Of the request's tools; this the door tells the relay."""
     refusal: Refusal | None = None
     counted: int | None = None
     """Tokens of the prompt, if it was to be counted."""
@@ -54,7 +58,7 @@ class Aside:
         self._words: dict[str, Word] = {}
 
     @contextmanager
-    def opened(self) -> Iterator[Word]:
+    def opened(self) -> Generator[Word]:
         """A new request, known for as long as it lasts."""
         word = Word()
         self._words[word.name] = word

@@ -45,4 +45,9 @@ def _list(entries: list[dict[str, Any]], api: Api) -> dict[str, Any]:
     if api != "messages":
         return {"object": "list", "data": entries}
     ids = [entry["id"] for entry in entries]
-    return {"data": entries, "has_more": False, "first_id": ids[0] if ids else None, "last_id": ids[-1] if ids else None}
+    return {
+        "data": entries,
+        "has_more": False,
+        "first_id": ids[0] if ids else None,
+        "last_id": ids[-1] if ids else None,
+    }

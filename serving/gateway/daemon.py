@@ -28,6 +28,7 @@ from serving.gateway.relay_replicas import Replicas
 from serving.gateway.relay_upstream import Endpoints
 from serving.layout import LOGS
 
+
 def main(path: str) -> None:
     """Serve until SIGTERM; requests under way are finished first."""
     logs.begin(Path(LOGS), "gateway")

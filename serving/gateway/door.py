@@ -8,8 +8,10 @@ Checked with litellm 1.109.1.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import orjson
@@ -31,9 +33,20 @@ from serving.gateway.translation_openai import OpenAi
 from serving.gateway.translation_responses import Responses
 
 _LET_IN: Final = frozenset(
-    {"accept", "anthropic-beta", "anthropic-version", "authorization", "content-type", "host", "user-agent", "x-api-key"}
+    {
+        "accept",
+        "anthropic-beta",
+        "anthropic-version",
+        "authorization",
+        "content-type",
+        "host",
+        "user-agent",
+        "x-api-key",
+    }
 )
 """Headers of requests. LiteLLM obeys several dozen more: keys under other names, tags, time limits, other backends."""
+_TOO_LARGE: Final = 413
+_DRAIN_SECONDS: Final = 5.0
 _KEYS: Final = ("authorization", "x-api-key")
 
 
@@ -86,6 +99,8 @@ class Door:
             content = await read_body(Request(scope, receive), self._body_bytes)
             body = translation.asked(parse(content)) if shows_key else {}
         except RequestRefused as refused:
+            if refused.status == _TOO_LARGE:
+                await _drained(receive, self._body_bytes)
             if shows_key:
                 await passage.refuse(_of(refused))
                 return
@@ -127,6 +142,18 @@ def _replayed(content: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": content, "more_body": False}
 
     return again
+
+
+async def _drained(receive: Receive, most: int) -> None:
+    """Take the rest of a body, if it is not much more: who is cut off while sending does not read why."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            taken = 0
+            while taken < most:
+                message = await receive()
+                taken += len(message.get("body", b""))
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return
 
 
 def _health(status: int, _: Any) -> tuple[int, Any]:

@@ -42,59 +42,59 @@ def _is_kind(step: int | str) -> bool:
 # Anthropic's messages.
 
 
-class TextBlock(Form):
+class _TextBlock(Form):
     type: Literal["text"]
     text: str
 
 
-class ImageBlock(Form):
+class _ImageBlock(Form):
     type: Literal["image"]
     source: dict[str, Any]
 
 
-class ToolUseBlock(Form):
+class _ToolUseBlock(Form):
     type: Literal["tool_use"]
     id: Name
     name: Name
     input: dict[str, Any]
 
 
-class ToolResultBlock(Form):
+class _ToolResultBlock(Form):
     type: Literal["tool_result"]
     tool_use_id: Name
-    content: str | list[Annotated[TextBlock | ImageBlock, Field(discriminator="type")]] | None = None
+    content: str | list[Annotated[_TextBlock | _ImageBlock, Field(discriminator="type")]] | None = None
     is_error: bool | None = None
 
 
-class ThinkingBlock(Form):
+class _ThinkingBlock(Form):
     type: Literal["thinking"]
     thinking: str
 
 
-class RedactedThinkingBlock(Form):
+class _RedactedThinkingBlock(Form):
     type: Literal["redacted_thinking"]
     data: str
 
 
-Block = Annotated[
-    TextBlock | ImageBlock | ToolUseBlock | ToolResultBlock | ThinkingBlock | RedactedThinkingBlock,
+_Block = Annotated[
+    _TextBlock | _ImageBlock | _ToolUseBlock | _ToolResultBlock | _ThinkingBlock | _RedactedThinkingBlock,
     Field(discriminator="type"),
 ]
 
 
-class Turn(Form):
+class _Turn(Form):
     role: Literal["user", "assistant", "system"]
-    content: str | list[Block]
+    content: str | list[_Block]
 
 
-class AnthropicTool(Form):
+class _AnthropicTool(Form):
     name: Name
     type: str | None = None
     description: str | None = None
     input_schema: dict[str, Any] | None = None
 
 
-class AnthropicChoice(Form):
+class _AnthropicChoice(Form):
     type: Literal["auto", "any", "tool", "none"]
     name: Name | None = None
     disable_parallel_tool_use: bool | None = None
@@ -104,10 +104,10 @@ class CountForm(Form):
     """What is to be counted."""
 
     model: str
-    messages: Annotated[list[Turn], Field(min_length=1)]
-    system: str | list[TextBlock] | None = None
-    tools: list[AnthropicTool] | None = None
-    tool_choice: AnthropicChoice | None = None
+    messages: Annotated[list[_Turn], Field(min_length=1)]
+    system: str | list[_TextBlock] | None = None
+    tools: list[_AnthropicTool] | None = None
+    tool_choice: _AnthropicChoice | None = None
 
 
 class MessagesForm(CountForm):
@@ -125,66 +125,66 @@ class MessagesForm(CountForm):
 # OpenAI's responses.
 
 
-class InputText(Form):
+class _InputText(Form):
     type: Literal["input_text", "output_text", "text", "summary_text", "reasoning_text"]
     text: str
 
 
-class Refusal(Form):
+class _Refusal(Form):
     type: Literal["refusal"]
     refusal: str
 
 
-class InputImage(Form):
+class _InputImage(Form):
     type: Literal["input_image"]
 
 
-Part = Annotated[InputText | Refusal | InputImage, Field(discriminator="type")]
+_Part = Annotated[_InputText | _Refusal | _InputImage, Field(discriminator="type")]
 
 
-class InputMessage(Form):
+class _InputMessage(Form):
     type: Literal["message"] = "message"
     role: Literal["user", "assistant", "system", "developer"]
-    content: str | list[Part]
+    content: str | list[_Part]
 
 
-class Call(Form):
+class _Call(Form):
     type: Literal["function_call"]
     call_id: Name
     name: Name
     arguments: str
 
 
-class CustomCall(Form):
+class _CustomCall(Form):
     type: Literal["custom_tool_call"]
     call_id: Name
     name: Name
     input: str
 
 
-class CallOutput(Form):
+class _CallOutput(Form):
     type: Literal["function_call_output", "custom_tool_call_output"]
     call_id: Name
-    output: str | list[Part]
+    output: str | list[_Part]
 
 
-class Reasoning(Form):
+class _Reasoning(Form):
     type: Literal["reasoning"]
-    summary: list[InputText] = []
-    content: list[InputText] | None = None
+    summary: list[_InputText] = []
+    content: list[_InputText] | None = None
 
 
-Item = Annotated[InputMessage | Call | CustomCall | CallOutput | Reasoning, Field(discriminator="type")]
+_Item = Annotated[_InputMessage | _Call | _CustomCall | _CallOutput | _Reasoning, Field(discriminator="type")]
 
 
-class Tool(Form):
+class _Tool(Form):
     type: Name
     name: Name | None = None
     description: str | None = None
     parameters: dict[str, Any] | None = None
 
 
-class NamedChoice(Form):
+class _NamedChoice(Form):
     type: Name
     name: Name | None = None
 
@@ -193,14 +193,14 @@ class ResponsesForm(Form):
     """A request for a response."""
 
     model: str
-    input: str | Annotated[list[Item], Field(min_length=1)]
+    input: str | Annotated[list[_Item], Field(min_length=1)]
     instructions: str | None = None
     stream: bool | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     max_output_tokens: Annotated[int, Field(ge=1)] | None = None
-    tools: list[Tool] | None = None
-    tool_choice: Literal["auto", "none", "required"] | NamedChoice | None = None
+    tools: list[_Tool] | None = None
+    tool_choice: Literal["auto", "none", "required"] | _NamedChoice | None = None
     parallel_tool_calls: bool | None = None
     text: dict[str, Any] | None = None
     reasoning: dict[str, Any] | None = None

@@ -1,7 +1,7 @@
 """What an error of LiteLLM's means to a client, without LiteLLM's words around it. Pure. Checked with litellm 1.109.1.
 
 Most errors are an endpoint's, and what it said is known from `serving.gateway.aside`. What is left are LiteLLM's own:
-a missing field, a limit of a key. They come as `litellm.BadRequestError: OpenAIException - ... LiteLLM: model group ...`.
+a missing field, a limit of a key. They come as `litellm.BadRequestError: OpenAIException - ... LiteLLM: model ...`.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class Passage:
     def __init__(self, send: Send, api: Api, word: Word) -> None:
         self.word = word
         self._give = send
-        self._api = api
+        self._api: Api = api
         self._translation: Translation | None = None
         self._names: Names | None = None
         self._whole: Whole | None = None
@@ -201,7 +201,9 @@ class Passage:
         await self._body(content, more=False)
 
     def _kept(self) -> list[tuple[bytes, bytes]]:
-        listed = [(name, value) for name, value in self._headers if name.decode() in _LET_OUT or name.startswith(_LIMITS)]
+        listed = [
+            (name, value) for name, value in self._headers if name.decode() in _LET_OUT or name.startswith(_LIMITS)
+        ]
         return [*listed, *self._own()]
 
     def _own(self) -> list[tuple[bytes, bytes]]:

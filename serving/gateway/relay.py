@@ -36,12 +36,13 @@ from serving.gateway.relay_counting import NOTHING_SAID, count
 from serving.gateway.relay_replicas import Replicas
 from serving.gateway.relay_turn import Turn
 from serving.gateway.relay_upstream import Endpoints, Refused
+from serving.gateway.schemas import restored
 
 REPLICA_HEADER: Final = "x-cidermill-replica"
 
 
 def application(replicas: Replicas, endpoints: Endpoints, token: str, aside: Aside | None = None) -> Starlette:
-    """The relay, and the looks at its replicas for as long as it runs. `aside` is heard by the door, if there is one."""
+    """The relay, and the looks at its replicas for as long as it runs. `aside` is what a door above it hears."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
@@ -93,7 +94,7 @@ class Relay:
                 await exchange.give_up(data(tell.object), tell.response())
 
     async def _answer(self, request: Request, content: bytes, exchange: Exchange, naming: _Naming) -> None:
-        body = parse(content)
+        body = restored(parse(content), naming.word.schemas)
         serving = self._replicas.serving(body.get("model"))
         if not serving:
             raise RequestRefused("cannot find the model that is asked for. See /v1/models.", "model", status=404)

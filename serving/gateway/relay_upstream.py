@@ -99,7 +99,7 @@ class Endpoints:
             raise UpstreamFailed(f"{url} broke off: {type(error).__name__} {error}".strip()) from error
 
     async def count(self, url: str, body: Mapping[str, Any]) -> int:
-        """Tokens of a chat's prompt, by the endpoint's own tokenizer. Raises Refused, and UpstreamFailed and its kind."""
+        """Tokens of a chat's prompt, by the endpoint's tokenizer. Raises Refused, and UpstreamFailed and its kind."""
         try:
             response = await self._client.post(f"{url}/count", json=body)
         except httpx.HTTPError as error:

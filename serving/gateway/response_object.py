@@ -36,8 +36,10 @@ class Response:
     def __init__(self, name: str, asked: Mapping[str, Any]) -> None:
         echoed = {name: asked.get(name, usual) for name, usual in _ECHOED.items()}
         echoed["text"] = {**_ECHOED["text"], **(asked.get("text") or {})}
-        echoed["tools"] = [{"strict": None, "parameters": None, **tool} if tool["type"] == "function" else tool
-                           for tool in echoed["tools"]]
+        echoed["tools"] = [
+            {"strict": None, "parameters": None, **tool} if tool["type"] == "function" else tool
+            for tool in echoed["tools"]
+        ]
         self._asked = {
             "id": f"resp_{name}",
             "object": "response",
@@ -82,7 +84,8 @@ def _thought(item: Mapping[str, Any]) -> dict[str, Any]:
 def _usage(usage: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if usage is None:
         return None
-    asked, said = usage.get("input_tokens_details") or {}, usage.get("output_tokens_details") or {}
+    asked: dict[str, Any] = usage.get("input_tokens_details") or {}
+    said: dict[str, Any] = usage.get("output_tokens_details") or {}
     return {
         "input_tokens": usage.get("input_tokens") or 0,
         "input_tokens_details": {"cached_tokens": asked.get("cached_tokens") or 0, "cache_write_tokens": 0},

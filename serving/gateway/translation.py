@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -70,4 +70,4 @@ def told_error(event: Event) -> Mapping[str, Any] | None:
         return event
     if error is None and event.get("type") == "response.failed":
         error = event.get("response", {}).get("error")
-    return error if isinstance(error, dict) else None
+    return cast("dict[str, Any]", error) if isinstance(error, dict) else None

@@ -16,6 +16,7 @@ from serving.errors import RequestRefused
 from serving.gateway.apis import Fault
 from serving.gateway.aside import Word
 from serving.gateway.form import CountForm, MessagesForm, require_form
+from serving.gateway.schemas import schemas_of
 from serving.gateway.translation import Event, Translation
 
 _PASSED: Final = frozenset(MessagesForm.model_fields)
@@ -50,7 +51,8 @@ class Messages(Translation):
         passed["messages"] = [_turn(turn) for turn in given["messages"]]
         if "tools" in passed:
             passed["tools"] = [_tool(place, tool) for place, tool in enumerate(passed["tools"])]
-        config = passed.pop("output_config", None) or {}
+            self.word.schemas = schemas_of(passed["tools"])
+        config: dict[str, Any] = passed.pop("output_config", None) or {}
         self.left_out += sorted(f"output_config.{name}" for name in set(config) - _OUTPUT)
         if config.get("format") is not None:
             passed["output_config"] = {"format": config["format"]}
@@ -67,7 +69,7 @@ class Messages(Translation):
         kind = event.get("type")
         if kind == "message_start":
             message = {**event["message"], "id": self._id, "model": self.name}
-            message["usage"] = {**message["usage"], "input_tokens": self.word.prompt_tokens or 0}
+            message["usage"] = {**event["message"]["usage"], "input_tokens": self.word.prompt_tokens or 0}
             return ({**event, "message": message},)
         if kind == "message_delta":
             return ({**event, "delta": {**event["delta"], **self._ended(event["delta"].get("stop_reason"))}},)
@@ -117,8 +119,8 @@ def _tool(place: int, tool: dict[str, Any]) -> dict[str, Any]:
     kind = tool.get("type")
     if kind not in (None, "custom"):
         raise RequestRefused(
-            f"cannot use tool '{tool['name']}' of type '{str(kind)[:80]}': only tools with an `input_schema`, which the "
-            "client runs, are served here. Leave it out.",
+            f"cannot use tool '{tool['name']}' of type '{str(kind)[:80]}': only tools with an `input_schema`, which "
+            "the client runs, are served here. Leave it out.",
             f"tools.{place}.type",
         )
     if tool.get("input_schema") is None:

@@ -13,6 +13,7 @@ from serving.endpoint.requests import NEEDED, POLICY, Kind, require_known
 from serving.errors import RequestRefused
 from serving.gateway.apis import Api
 from serving.gateway.aside import Word
+from serving.gateway.schemas import schemas_of
 from serving.gateway.translation import Event, Translation
 
 _KINDS: Final[Mapping[Api, Kind]] = {"chat": "chat", "text": "text"}
@@ -26,7 +27,7 @@ class OpenAi(Translation):
     def __init__(self, api: Api, word: Word) -> None:
         super().__init__(word)
         self.api = api
-        self._kind = _KINDS[api]
+        self._kind: Kind = _KINDS[api]
 
     def asked(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The fields that have an influence."""
@@ -37,12 +38,14 @@ class OpenAi(Translation):
             raise RequestRefused(f"cannot answer without '{needed}'. Add it.", needed)
         require_known(self._kind, given)
         # `store`, `user` and their kind are nobody's loss, so nothing is said of them.
+        self.word.schemas = schemas_of(given.get("tools"))
         passed = {name: value for name, value in given.items() if POLICY[self._kind][name].fate != "ignored"}
         return {**passed, "model": self.name}
 
     def whole(self, answer: dict[str, Any]) -> dict[str, Any]:
         """Without LiteLLM's own fields, and with the name that was asked for."""
-        told = {**answer, "model": self.name, "choices": [self._choice(each) for each in answer.get("choices", ())]}
+        told: dict[str, Any] = {**answer, "model": self.name}
+        told["choices"] = [self._choice(choice) for choice in answer.get("choices", ())]
         return told | {"usage": _usage(told["usage"])} if told.get("usage") else told
 
     def event(self, event: Event) -> Sequence[Event]:
@@ -65,6 +68,7 @@ class OpenAi(Translation):
 
 def _usage(usage: Mapping[str, Any]) -> dict[str, Any]:
     """What the weights counted; LiteLLM adds what it makes of it by a price, and by the tokenizer of other weights."""
-    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
+    details: dict[str, Any] = usage.get("prompt_tokens_details") or {}
+    cached = details.get("cached_tokens")
     told = {name: usage[name] for name in _COUNTED if name in usage}
     return told if cached is None else {**told, "prompt_tokens_details": {"cached_tokens": cached}}

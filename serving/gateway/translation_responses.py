@@ -18,6 +18,7 @@ from serving.gateway.apis import Fault
 from serving.gateway.aside import Word
 from serving.gateway.form import ResponsesForm, require_form
 from serving.gateway.response_object import Response
+from serving.gateway.schemas import schemas_of
 from serving.gateway.translation import Event, Translation
 
 _PASSED: Final = frozenset(
@@ -62,6 +63,7 @@ class Responses(Translation):
         self.left_out = sorted(set(given) - _PASSED - _SILENT - _LOOKED_AT - {*_MEMORY})
         passed = {name: value for name, value in given.items() if name in _PASSED}
         passed |= self._tools(given) | self._text(given)
+        self.word.schemas = schemas_of(passed.get("tools"))
         self._response = Response(self.word.name.removeprefix("req_"), given | {"tools": passed.get("tools", [])})
         return passed
 
@@ -146,7 +148,7 @@ class Responses(Translation):
 def _typed(item: Any) -> Any:
     """An item with its kind, which a message need not name."""
     fields = cast("dict[str, Any]", item) if isinstance(item, dict) else {}
-    return {"type": "message", **fields} if "role" in fields else item
+    return {"type": "message", **fields} if "role" in fields else cast("Any", item)
 
 
 def _require_alone(given: Mapping[str, Any]) -> None:
@@ -158,7 +160,9 @@ def _require_alone(given: Mapping[str, Any]) -> None:
                 name,
             )
     if given.get("background"):
-        raise RequestRefused("cannot use 'background': nothing is kept to be fetched later. Leave it out.", "background")
+        raise RequestRefused(
+            "cannot use 'background': nothing is kept to be fetched later. Leave it out.", "background"
+        )
 
 
 def _input(arguments: str) -> str:

@@ -27,7 +27,12 @@ Pair = tuple[bytes, bytes]
 
 
 def pair(
-    *names: str, address: str | None = None, begins: int = -1, ends: int = 90, password: str | None = None, today: datetime = NOW
+    *names: str,
+    address: str | None = None,
+    begins: int = -1,
+    ends: int = 90,
+    password: str | None = None,
+    today: datetime = NOW,
 ) -> Pair:
     """A certificate for these names, valid for so many days from today, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -114,7 +119,9 @@ def test_where_none_is_declared_nothing_is_asked_for():
     assert plan.given_secrets(declared()) == {}
 
 
-@pytest.mark.parametrize(("more", "url"), [({}, "https://10.0.0.1:4000"), ({"host": "llm.example.org"}, "https://llm.example.org:4000")])
+@pytest.mark.parametrize(
+    ("more", "url"), [({}, "https://10.0.0.1:4000"), ({"host": "llm.example.org"}, "https://llm.example.org:4000")]
+)
 def test_clients_are_told_the_address_that_the_certificate_is_for(tmp_path: Path, more: dict[str, str], url: str):
     assert report.variables(with_tls(tmp_path, GOOD, **more), "k")["ANTHROPIC_BASE_URL"] == url
 
@@ -150,7 +157,9 @@ def asked(directory: Path, port: int, given: Pair, capsys: pytest.CaptureFixture
     return code, json.loads(capsys.readouterr().out)
 
 
-def test_the_gateway_is_asked_over_tls_whoever_the_certificate_is_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_gateway_is_asked_over_tls_whoever_the_certificate_is_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     with speaking_tls(tmp_path, GOOD) as port:
         code, told = asked(tmp_path, port, GOOD, capsys)
 

@@ -49,6 +49,24 @@ def test_chunks_keep_their_private_field_and_usage_comes_unasked(script: Script)
     assert (usage["usage"], last) == (USAGE["usage"], "[DONE]")
 
 
+def test_a_relay_hears_how_long_the_prompt_is_before_the_answer(script: Script):
+    comments = [line for line in answered(script).lines if not line.startswith("data: ")]
+
+    assert [relayed.prompt_tokens(line) for line in comments] == [9]
+
+
+def test_who_is_no_relay_hears_nothing_of_the_kind(script: Script):
+    async def play(service: Service) -> None:
+        assert not [line for line in (await service.ask(STREAM).over()).lines if line.startswith(":")]
+
+    served(script, play)
+
+
+@pytest.mark.parametrize("comment", [": alive", ": prompt", ": prompt x", "prompt 5", ""])
+def test_other_comments_tell_of_no_prompt(comment: str):
+    assert relayed.prompt_tokens(comment) is None
+
+
 def test_tokens_that_a_relay_has_are_handed_on_and_pass_no_policy(script: Script):
     answered(script, STREAM | {"cidermill": {"emitted": [1, 2]}})
 

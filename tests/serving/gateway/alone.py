@@ -116,10 +116,13 @@ def asked(url: str, scripted: Scripted) -> dict[str, int]:
 def main(directory: Path) -> None:
     """Start it, ask it, stop it."""
     enter_a_network_of_its_own()
-    with reading() as packets, endpoint("a") as scripted:
-        with running(directory, [served("a", scripted.port)]) as gateway:
-            answered = asked(gateway.url, scripted)
-            own = [gateway.port, gateway.relay_port, scripted.port]
+    with (
+        reading() as packets,
+        endpoint("a") as scripted,
+        running(directory, [served("a", scripted.port)]) as gateway,
+    ):
+        answered = asked(gateway.url, scripted)
+        own = [gateway.port, gateway.relay_port, scripted.port]
     print(json.dumps({"answered": answered, "wanted": sorted(packets.destinations), "own": own}))
 
 

@@ -1,4 +1,4 @@
-"""Answers of the gateway, judged by the vendors' own types, strictly: no field missing, none of another type, none more."""
+"""Answers of the gateway, judged by the vendors' own types: no field missing, none of another type, none more."""
 
 from __future__ import annotations
 
@@ -109,7 +109,10 @@ def _more(value: Any, place: str = "") -> Iterator[str]:
 def _chat(told: Any) -> Said:
     (choice,) = told["choices"]
     message, usage = choice["message"], told["usage"]
-    calls = [(each["function"]["name"], json.loads(each["function"]["arguments"])) for each in message.get("tool_calls") or ()]
+    calls = [
+        (each["function"]["name"], json.loads(each["function"]["arguments"]))
+        for each in message.get("tool_calls") or ()
+    ]
     thought = message.get("reasoning_content") or ""
     return Said(message["content"] or "", thought, calls, choice["finish_reason"], *_counts(usage))
 

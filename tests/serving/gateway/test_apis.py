@@ -92,7 +92,7 @@ def test_an_answer_comes_under_the_name_that_was_asked_for(door: Asked, api: str
 
 
 @pytest.mark.parametrize("api", APIS)
-@pytest.mark.parametrize("key", [None, "", "sk-wrong", "sk-of-the-tesT"])
+@pytest.mark.parametrize("key", [None, "Bearer", "sk-wrong", "sk-of-the-tesT"])
 def test_a_wrong_key_is_a_401_in_the_apis_own_shape(door: Asked, api: str, key: str | None):
     response = door.post(PATHS[api], ask(api), key)
 
@@ -221,7 +221,10 @@ def test_a_prompt_that_does_not_fit_is_counted_all_the_same(door: Asked):
     assert door.post("/v1/messages/count_tokens", ask("messages", LONG)).json()["input_tokens"] > 3000
 
 
-@pytest.mark.parametrize("body", [{"model": "cider-1"}, {"model": "cider-1", "messages": "x"}, {"messages": [{"role": "user", "content": "x"}]}])
+@pytest.mark.parametrize(
+    "body",
+    [{"model": "cider-1"}, {"model": "cider-1", "messages": "x"}, {"messages": [{"role": "user", "content": "x"}]}],
+)
 def test_what_cannot_be_counted_is_refused(door: Asked, body: dict[str, Any]):
     response = door.post("/v1/messages/count_tokens", body)
 
@@ -275,7 +278,12 @@ def test_an_unknown_name_cannot_be_asked_about(door: Asked):
 
 @pytest.mark.parametrize("api", CHATTING)
 def test_a_form_is_asked_of_the_weights(door: Asked, api: str):
-    schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False}
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "integer"}},
+        "required": ["a"],
+        "additionalProperties": False,
+    }
     named = {"name": "n", "schema": schema, "strict": True}
     wanted: dict[str, dict[str, Any]] = {
         "chat": {"response_format": {"type": "json_schema", "json_schema": named}},
@@ -323,7 +331,9 @@ def test_a_custom_tools_call_is_told_as_one(door: Asked, kind: str):
 def test_arguments_that_are_no_json_are_an_error_to_anthropics_clients(door: Asked):
     """LiteLLM 1.109.1 answers 500; Anthropic's clients take an input that is an object."""
     function = {"name": "get_weather", "arguments": '{"city": '}
-    door.weights.say(chat("tool_calls", tool_calls=[{"index": 0, "id": "c", "type": "function", "function": function}]), USAGE)
+    door.weights.say(
+        chat("tool_calls", tool_calls=[{"index": 0, "id": "c", "type": "function", "function": function}]), USAGE
+    )
     response = door.post(PATHS["messages"], ask("messages", tools=[TOOL["messages"]]))
 
     assert response.status_code == 502

@@ -86,7 +86,16 @@ def error_of(response: httpx.Response) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/ui/", "/config/update", "/v1/models/../../ui", "/public/x", "/openapi.json", "/v1/chat/completions/", "/metrics"],
+    [
+        "/",
+        "/ui/",
+        "/config/update",
+        "/v1/models/../../ui",
+        "/public/x",
+        "/openapi.json",
+        "/v1/chat/completions/",
+        "/metrics",
+    ],
 )
 def test_a_path_that_is_not_listed_never_reaches_litellm(path: str):
     behind = Behind()
@@ -172,7 +181,9 @@ def test_an_endpoints_error_comes_in_its_own_words_with_its_code_and_its_retry_a
 
 
 def test_litellms_own_errors_come_without_its_words_about_itself():
-    body = {"error": {"message": LITELLMS.format("'top_k' must be a number"), "type": "x", "param": "None", "code": "400"}}
+    body = {
+        "error": {"message": LITELLMS.format("'top_k' must be a number"), "type": "x", "param": "None", "code": "400"}
+    }
     response = asked(Behind(400, body=body), "POST", "/v1/chat/completions", json=BODIES["/v1/chat/completions"])
 
     assert error_of(response) == {
@@ -194,7 +205,9 @@ def test_a_name_that_is_not_served_is_a_404(path: str):
 
 @pytest.mark.parametrize("path", sorted(BODIES))
 def test_what_litellm_cannot_translate_before_anybody_is_asked_is_the_requests_fault(path: str):
-    response = asked(Behind(500, body={"error": {"message": "'int' object is not iterable"}}), "POST", path, json=BODIES[path])
+    response = asked(
+        Behind(500, body={"error": {"message": "'int' object is not iterable"}}), "POST", path, json=BODIES[path]
+    )
 
     assert response.status_code == 400
     assert "object is not iterable" not in response.text
@@ -231,7 +244,10 @@ def test_a_refusal_by_the_relay_ends_a_stream_that_litellm_would_end_well():
 
 
 def test_a_sign_of_life_passes_at_once():
-    events = [": ping\n\n", 'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n']
+    events = [
+        ": ping\n\n",
+        'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n',
+    ]
     path = "/v1/chat/completions"
     response = asked(Behind(events=events), "POST", path, json=BODIES[path] | {"stream": True})
 

@@ -61,7 +61,9 @@ def test_a_look_up_would_have_been_seen(directory: Path):
         "    import time; time.sleep(0.5)\n"
         "print(sorted(packets.destinations))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT, check=True
+    )
 
     wanted = "[('tcp', '192.0.2.1', 443), ('tcp', '2001:db8::1', 443), ('udp', '192.0.2.53', 53)]"
     assert done.stdout.splitlines()[-1] == wanted
