@@ -28,15 +28,25 @@ def kept_secrets(
 ) -> dict[str, HiddenValue]:
     """The cluster's secrets by name; one that was never made is made now and kept. Deleting the file makes new ones.
 
-    `given` are those that somebody else keeps: their files here, by name. Raises OSError when one cannot be read.
+    `given` are those that somebody else keeps: their files here, by name. Raises OSError when one cannot be read, but
+    not in a rehearsal, which goes on for the machines that need none.
     """
     path = _secrets_file(cluster)
     kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     made = {name: secrets.token_urlsafe(32) for name in names if name not in kept}
     if made and not rehearsal().is_on:
         _write(path, json.dumps(kept | made, indent=2) + "\n")
-    read = {name: Path(file).read_text() for name, file in (given or {}).items()}
+    read = {name: _given(Path(file)) for name, file in (given or {}).items()}
     return {name: HiddenValue(value) for name, value in {**kept, **made, **read}.items() if name in {*names, *read}}
+
+
+def _given(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        if rehearsal().is_on:
+            return ""
+        raise
 
 
 def fingerprints(secrets: Mapping[str, HiddenValue]) -> dict[str, str]:

@@ -151,7 +151,8 @@ class Endpoint:
                 await self._enter(slot, request, patience)
             turn = self._turn(slot, patience)
             events = self._timed(came, turn.once(request.url.path, wanted.body, generation, emitted))
-            await self._stream(relayed.announced(wanted.prompt_tokens, events), exchange, usage=True)
+            ended = partial(self.counting.stopped_by, stops=wanted.body.get("stop") or ())
+            await self._stream(relayed.announced(wanted.prompt_tokens, ended, events), exchange, usage=True)
 
     async def _enter(self, slot: AsyncExitStack, request: Request, patience: Patience) -> None:
         key = request.headers.get(relayed.KEY_HEADER, "")

@@ -103,7 +103,7 @@ class Relay:
             await exchange.whole(JSONResponse(NOTHING_SAID))
             return
         headers = {name: request.headers[name] for name in (KEY_HEADER,) if name in request.headers}
-        turn = Turn(self._replicas, serving, self._endpoints, request.url.path, body, headers)
+        turn = Turn(self._replicas, serving, self._endpoints, request.url.path, body, headers, naming.word)
         naming.turn = turn
         try:
             events = answer(Told(), turn.attempt, turn.ready, Terms(most_tokens=_most_tokens(body)), Course())
@@ -131,7 +131,6 @@ class _Naming:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start" and self.replica:
             self.word.replica = self.replica
-            self.word.prompt_tokens = None if self.turn is None else self.turn.prompt_tokens
             named = (REPLICA_HEADER.encode(), self.replica.encode())
             message = {**message, "headers": [*message["headers"], named]}
         await self._send(message)

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from serving.endpoint.answering import Event
 from serving.endpoint.readiness import Patience, watched
-from serving.endpoint.relayed import prompt_tokens
+from serving.endpoint.relayed import prompt_tokens, stopped_by
 from serving.errors import UpstreamFailed, UpstreamUnreachable
+from serving.gateway.aside import Word
 from serving.gateway.relay_replicas import Known, Replicas, choose
 from serving.gateway.relay_upstream import Endpoints, Full, Refusal, Refused
 from serving.rank.asked import FIELD, Asked
@@ -32,6 +33,7 @@ class Turn:
         path: str,
         body: Mapping[str, Any],
         headers: Mapping[str, str],
+        word: Word | None = None,
     ) -> None:
         self._replicas = replicas
         self._serving = serving
@@ -48,8 +50,7 @@ class Turn:
         self._seated = False
         self.at: Known | None = None
         """The replica that was asked last."""
-        self.prompt_tokens: int | None = None
-        """Of the prompt, as the endpoint has counted it."""
+        self._word = word or Word()
 
     def explain(self, waited: float) -> str:
         """Why a request that has waited as long as it may was not answered."""
@@ -74,8 +75,7 @@ class Turn:
                 async for event in heard:
                     came = True
                     if isinstance(event, str):
-                        counted = prompt_tokens(event)
-                        self.prompt_tokens = self.prompt_tokens if counted is None else counted
+                        self._hear(event)
                     else:
                         self._taken = True
                         yield event
@@ -97,6 +97,12 @@ class Turn:
         if self.at is not None and self._seated:
             self.at.in_flight -= 1
         self._seated = False
+
+    def _hear(self, comment: str) -> None:
+        """Tell the door what an endpoint tells beside the answer."""
+        counted, stop = prompt_tokens(comment), stopped_by(comment)
+        self._word.prompt_tokens = self._word.prompt_tokens if counted is None else counted
+        self._word.stopped_by = self._word.stopped_by if stop is None else stop
 
     async def _enter(self) -> None:
         while not self._take():

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,7 +9,7 @@ from serving import daemons, layout
 from serving.configuration import AgentConfiguration, File, LinksConfiguration, Manifest
 from serving.errors import LayersRefused
 from serving.gateway.configuration import GatewayConfiguration, ServedReplica
-from serving.plan import Plan
+from serving.plan import Plan, given_secrets
 from tests.serving.declarations import declared
 from tests.serving.labs import all_well, domain
 
@@ -152,3 +153,37 @@ def test_an_even_split_is_not_told():
 
     assert replica is not None
     assert (replica.sharding, replica.layers) == ("pipeline", None)
+
+
+TLS = {"gateway__tls": {"certificate": "/me/lab.pem", "key": "/me/lab.key"}}
+PAIR = {"tls_certificate": "cert", "tls_key": "key"}
+
+
+def test_a_declared_certificate_goes_to_the_door_alone_as_a_secret():
+    keys = {"cluster_token": "c", "gateway_key": "g", **PAIR}
+
+    assert given_secrets(declared(**TLS)) == {"tls_certificate": "/me/lab.pem", "tls_key": "/me/lab.key"}
+    assert plan(**TLS).secrets("m1", keys) == {
+        layout.TOKEN: "c",
+        layout.KEY: "g",
+        layout.CERTIFICATE: "cert",
+        layout.CERTIFICATE_KEY: "key",
+    }
+    assert plan(**TLS).secrets("m2", keys) == {layout.TOKEN: "c"}
+
+
+def test_another_certificate_makes_another_release_of_the_gateway_and_of_nothing_else():
+    def planned(certificate: str) -> Plan:
+        told = {**FINGERPRINTS, "tls_certificate": certificate, "tls_key": "dd"}
+        return replace(plan(**TLS), fingerprints=told)
+
+    assert planned("aa").gateway({"a"}).path != planned("bb").gateway({"a"}).path
+    assert planned("aa").agent("m1").path == planned("bb").agent("m1").path
+
+
+def test_the_gateway_is_told_its_names_and_its_bounds():
+    changes = {"weights__0__also_called": ["gpt-4o"], "gateway__body_mb": 2}
+    told = GatewayConfiguration.model_validate_json(plan(**changes).gateway({"a"}).files["gateway.json"])
+
+    assert [(name.name, name.weights) for name in told.names] == [("w", "w"), ("gpt-4o", "w")]
+    assert (told.body_bytes, told.certificate_file) == (2 * 2**20, None)

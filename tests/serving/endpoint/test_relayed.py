@@ -14,7 +14,7 @@ from serving.api import StateName
 from serving.endpoint import relayed
 from serving.endpoint.exchange import Exchange
 from serving.errors import RequestRefused, UpstreamUnreachable
-from tests.serving.endpoint.clients import STREAM, Client, Service, served
+from tests.serving.endpoint.clients import STREAM, Client, Service, served, tokenizer
 from tests.serving.speaking import USAGE, Script, chat, made_of, said, speaking
 
 HE, LLO, STOP = made_of(chat(content="He"), 1), made_of(chat(content="llo"), 2), made_of(chat("stop"), 3)
@@ -60,6 +60,28 @@ def test_who_is_no_relay_hears_nothing_of_the_kind(script: Script):
         assert not [line for line in (await service.ask(STREAM).over()).lines if line.startswith(":")]
 
     served(script, play)
+
+
+def told_to_stop(script: Script, words: str, *stops: str, end: int | None = None) -> list[str]:
+    """What a relay hears of the stop sequences, when an answer of these words is stopped."""
+    *tokens, last = tokenizer().result().tokens("text", {"prompt": words})
+    script.say(made_of(chat(content=words), *tokens), made_of(chat("stop"), last if end is None else end), USAGE)
+    comments = [line for line in answered(script, STREAM | {"stop": [*stops]}).lines if line.startswith(":")]
+    return [stop for stop in map(relayed.stopped_by, comments) if stop is not None]
+
+
+def test_a_relay_hears_which_stop_sequence_ended_an_answer(script: Script):
+    assert told_to_stop(script, "one two three", "two three", "four") == ["two three"]
+
+
+def test_of_two_that_are_in_an_answer_it_was_the_last(script: Script):
+    assert told_to_stop(script, "one two three", "one", "three") == ["three"]
+
+
+def test_an_answer_that_came_to_its_own_end_was_not_stopped(script: Script):
+    (end,) = tokenizer().result()._tokenizer.eos_token_ids  # pyright: ignore[reportPrivateUsage]
+
+    assert told_to_stop(script, "one two three", "two", end=end) == []
 
 
 @pytest.mark.parametrize("comment", [": alive", ": prompt", ": prompt x", "prompt 5", ""])

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +25,7 @@ from typing import Any, Final
 import httpx
 from pyroute2 import IPRoute
 
+from tests.serving.certificates import pair
 from tests.serving.gateway.api_cases import APIS, PATHS, ask
 from tests.serving.gateway.endpoints import Scripted, endpoint, served
 from tests.serving.gateway.running import KEY, running
@@ -89,11 +92,12 @@ def enter_a_network_of_its_own() -> None:
             route.route("add", dst=everywhere, oif=loopback, table=_LOCAL_TABLE, type="local", scope="host")
 
 
-def asked(url: str, scripted: Scripted) -> dict[str, int]:
-    """What each API answers, whole and streamed, well and badly."""
+def asked(url: str, trusted: Path, scripted: Scripted) -> dict[str, int]:
+    """What each API answers over TLS, whole and streamed, well and badly."""
+    verify = ssl.create_default_context(cafile=str(trusted))
     headers = {"authorization": f"Bearer {KEY}"}
     statuses: dict[str, int] = {}
-    with httpx.Client(base_url=url, headers=headers, timeout=120, trust_env=False) as client:
+    with httpx.Client(base_url=url, headers=headers, timeout=120, trust_env=False, verify=verify) as client:
 
         def post(what: str, path: str, body: Any) -> None:
             if "completions" in path and "chat" not in path:
@@ -119,9 +123,9 @@ def main(directory: Path) -> None:
     with (
         reading() as packets,
         endpoint("a") as scripted,
-        running(directory, [served("a", scripted.port)]) as gateway,
+        running(directory, [served("a", scripted.port)], pair(address="127.0.0.1", today=datetime.now(UTC))) as gateway,
     ):
-        answered = asked(gateway.url, scripted)
+        answered = asked(gateway.url, directory / "certificate.pem", scripted)
         own = [gateway.port, gateway.relay_port, scripted.port]
     print(json.dumps({"answered": answered, "wanted": sorted(packets.destinations), "own": own}))
 

@@ -18,6 +18,7 @@ import pytest
 from serving.gateway import status
 from serving.gateway.configuration import GatewayConfiguration, ServedReplica, litellm_configuration
 from serving.gateway.names import served_names
+from tests.serving.certificates import Pair
 from tests.serving.declarations import declared
 from tests.serving.gateway.endpoints import TOKEN
 
@@ -32,10 +33,11 @@ class Running:
     relay_port: int
     directory: Path
     process: Popen[bytes]
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     @property
     def written(self) -> str:
@@ -52,7 +54,9 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in taken]
 
 
-def started(directory: Path, replicas: Sequence[ServedReplica], **changes: Any) -> Running:
+def started(
+    directory: Path, replicas: Sequence[ServedReplica], certificate: Pair | None = None, **changes: Any
+) -> Running:
     """The gateway's process, answering; `changes` are those of a declaration of two replicas, a and b."""
     port, relay_port = free_ports(2)
     names = {"weights__0__name": "cider-1", "replicas__0__weights": "cider-1", "replicas__1__weights": "cider-1"}
@@ -69,9 +73,13 @@ def started(directory: Path, replicas: Sequence[ServedReplica], **changes: Any) 
         replicas=tuple(replicas),
         names=served,
         body_bytes=cluster.gateway.body_mb * 2**20,
+        certificate_file=None if certificate is None else str(directory / "certificate.pem"),
+        certificate_key_file=None if certificate is None else str(directory / "certificate.key"),
     )
     litellm = litellm_configuration(cluster, {"a", "b"})
     files = {"key": KEY, "token": TOKEN, "gateway.json": told.model_dump_json(), "litellm.yaml": json.dumps(litellm)}
+    if certificate is not None:
+        files |= {"certificate.pem": certificate[0].decode(), "certificate.key": certificate[1].decode()}
     for name, content in files.items():
         (directory / name).write_text(content)
     command = [sys.executable, "-m", "serving.gateway.daemon", str(directory / "gateway.json")]
@@ -82,13 +90,15 @@ def started(directory: Path, replicas: Sequence[ServedReplica], **changes: Any) 
         process.kill()
         process.wait()
         pytest.fail((directory / "out").read_text())
-    return Running(port, relay_port, directory, process)
+    return Running(port, relay_port, directory, process, "http" if certificate is None else "https")
 
 
 @contextmanager
-def running(directory: Path, replicas: Sequence[ServedReplica], **changes: Any) -> Iterator[Running]:
+def running(
+    directory: Path, replicas: Sequence[ServedReplica], certificate: Pair | None = None, **changes: Any
+) -> Iterator[Running]:
     """The same, ended in the end."""
-    gateway = started(directory, replicas, **changes)
+    gateway = started(directory, replicas, certificate, **changes)
     try:
         yield gateway
     finally:

@@ -344,3 +344,16 @@ def _moment(text: str) -> Any:
     from datetime import datetime
 
     return datetime.fromisoformat(text)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_anthropics_clients_are_told_which_stop_sequence_ended_an_answer(door: Asked, kind: str):
+    """LiteLLM 1.109.1 says end_turn."""
+    *tokens, last = tokenizer().result().tokens("text", {"prompt": "one two three"})
+    door.weights.say(made_of(chat(content="one two"), *tokens), made_of(chat("stop"), last), USAGE)
+    streamed = kind == "streamed"
+    response = door.post(PATHS["messages"], ask("messages", stop_sequences=["four", "three"], stream=streamed))
+
+    assert (read_stream if streamed else read_whole)("messages", response).finish == "stop_sequence"
+    ended = events_of(response)[-2][1]["delta"] if streamed else response.json()
+    assert ended["stop_sequence"] == "three"

@@ -45,10 +45,13 @@ def heard(body: Any, *scripts: Scripted, count: bool = False, wait_seconds: int 
 
 @pytest.mark.parametrize("body", [HELLO, STREAM], ids=["whole", "stream"])
 def test_who_answers_and_how_long_the_prompt_is_are_told(a: Scripted, body: dict[str, Any]):
-    a.plan(": prompt 17", *said(HE, {**HE, "choices": [{**HE["choices"][0], "finish_reason": "stop"}]}))
-    word, _ = heard(body, a)
+    last = {**HE, "choices": [{**HE["choices"][0], "finish_reason": "stop"}]}
+    a.plan(": prompt 17", *said(HE, done=False), ': stopped by "a \\"b\\""', *said(last))
+    word, client = heard(body, a)
 
     assert (word.asked, word.replica, word.prompt_tokens, word.refusal) == (True, "a", 17, None)
+    assert word.stopped_by == 'a "b"'
+    assert b"stopped by" not in client.content
 
 
 @pytest.mark.parametrize("body", [HELLO, STREAM], ids=["whole", "stream"])
