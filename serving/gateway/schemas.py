@@ -33,8 +33,9 @@ def restored(body: dict[str, Any], schemas: Schemas) -> dict[str, Any]:
 
 
 def _restored(tool: Any, schemas: Schemas) -> Any:
-    function: Any = cast("dict[str, Any]", tool).get("function") if isinstance(tool, dict) else None
-    name: Any = cast("dict[str, Any]", function).get("name") if isinstance(function, dict) else None
+    given = cast("dict[str, Any]", tool) if isinstance(tool, dict) else {}
+    function = cast("dict[str, Any]", given["function"]) if isinstance(given.get("function"), dict) else {}
+    name = function.get("name")
     if not isinstance(name, str) or name not in schemas:
-        return tool
-    return {**tool, "function": {**function, "parameters": schemas[name]}}
+        return cast("Any", tool)
+    return {**given, "function": {**function, "parameters": schemas[name]}}

@@ -17,17 +17,13 @@ from tests.serving.gateway.conftest import Asked
 from tests.serving.gateway.running import KEY
 
 READ = """
-import json, sys
+import json
+from fastapi.routing import iter_route_contexts
 from litellm.proxy.proxy_server import app
 
-def read(routes, before=""):
-    for route in routes:
-        path = before + getattr(route, "path", "")
-        yield from ((method, path) for method in getattr(route, "methods", None) or ["GET"])
-        mounted = getattr(getattr(route, "app", None), "routes", None) or []
-        yield from read(getattr(route, "routes", None) or mounted, path)
-
-print(json.dumps(sorted(set(read(app.routes)))))
+found = {(method, each.path) for each in iter_route_contexts(app.routes) for method in each.methods or ["GET"]}
+others = {("GET", path) for each in app.routes if (path := getattr(each, "path", None))}
+print(json.dumps(sorted(found | others)))
 """
 HEALTH = {path for path, route in ROUTES.items() if route.is_open}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
