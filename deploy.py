@@ -22,23 +22,23 @@ from operations import (
     secrets,
     weights,
 )
-from serving import daemons, layout, looking, plan, report, seen, verdict, versions
+from serving import certificate, daemons, layout, looking, plan, report, seen, verdict, versions
 from serving.cluster import Cluster
 from serving.weights import manifests
 
 me, cluster = host.data.machine, fleet.once(Cluster.model_validate_json, host.data.declaration)
-account, weights_files = cluster.account.name, fleet.once(manifests, cluster)
+account, given, weights_files = cluster.account.name, plan.references(cluster), fleet.once(manifests, cluster)
 
 # Look at every Mac and judge the whole lab: nothing has been changed yet, and a refusal leaves it so.
 facts = fleet.look(lambda name: looking.at(cluster, weights_files, name))
 lab = fleet.once(seen.lab, facts)
 findings = fleet.once(verdict.findings, cluster, lab, looking.sizes(weights_files))
 console.table(report.COLUMNS, fleet.once(report.rows, cluster, lab, findings), below=report.below(cluster, findings))
-fleet.refuse([*report.refusals(findings), *control.unusable(plan.references(cluster), on=cluster.gateway.machine)])
+fleet.refuse([*report.refusals(findings), *control.unusable(given), *fleet.once(certificate.refusals, cluster)])
 
 python = pythons.python_for(me, facts[me], declared=cluster.python.model_dump(), root=layout.PYTHON)
 packages = packaging.packages(target=python.target, package="serving", mac_wheels=versions.JACCL_WHEEL)
-keys = control.kept_secrets(cluster.name, [plan.CLUSTER_TOKEN, plan.GATEWAY_KEY], given=plan.references(cluster))
+keys = control.kept_secrets(cluster.name, [plan.CLUSTER_TOKEN, plan.GATEWAY_KEY], given=given)
 planned = plan.Plan(cluster, lab, weights_files, packages, control.digests(keys))
 clients = {"path": control.client_file(cluster.name), "variables": report.variables(cluster, keys[plan.GATEWAY_KEY])}
 fleet.settled(__file__)
@@ -53,8 +53,7 @@ for kind in planned.environments(me):
     environment.environment(layout.ENVIRONMENTS, name=f"Lay the {kind} environment", **laid)
 laid = {"package": packages["software"], "python": planned.interpreter("node"), **versions.PROOF["software"]}
 environment.software(layout.SOFTWARE, name="Lay our software", **laid)
-written = planned.secrets(me, keys, control.hidden, control.joined)
-secrets.secrets(written, name="Write secrets", owner=account, group=account)
+secrets.secrets(planned.secrets(me, keys, control.hidden), name="Write secrets", owner=account, group=account)
 for sent in planned.weights(me):
     weights.snapshot(sent.directory, name=f"Send weights {sent.name}", source=sent.source, manifest=sent.files)
 for release in planned.releases(me):

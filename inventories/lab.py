@@ -125,6 +125,17 @@ cluster = declare(
             # A question, and how its answer must begin, without any chance: a replica that says anything else is
             # not taken for ready. Ask it once by `mlx_lm.generate --temp 0` and write down what it says.
             "golden": {"question": "What is the capital of France? Answer with one word.", "answer": "Paris"},
+            # (default) Other names that clients may ask for, such as those that a tool has hard-wired: letters, digits
+            # and . _ : / -. A name leads to one set of weights. `[]` is none.
+            "also_called": ["gpt-4o", "claude-sonnet-4-5"],
+            # (default) What a million tokens cost, in whatever currency you reckon in; told to clients that ask, and
+            # counted for each key. None: they are free.
+            "price": {
+                # Tokens of questions.
+                "prompt_per_million": 0.5,
+                # Tokens of answers.
+                "answer_per_million": 2,
+            },
         }
     ],
     # Which Macs serve which weights together. Every replica is one copy; several replicas share the load and cover for
@@ -168,7 +179,16 @@ cluster = declare(
     # The one door for clients: LiteLLM, on one of the Macs, at its management address.
     gateway={
         "machine": "studio-1",
+        # (default)
         "port": 4000,
+        # (default) The longest request that is taken, in megabytes; the context of the weights bounds it as well.
+        "body_mb": 32,
+        # (default) None: plain HTTP. Otherwise a certificate and its key, and the gateway speaks HTTPS only:
+        #     {"certificate": "/Users/me/lab.pem", "key": "/Users/me/lab.key", "host": "llm.example.org"}
+        # "certificate" and "key" are PEM files on the machine you type on, the certificate first and then those above
+        # it; the key is sent as a secret. "host" is the name that clients call the gateway by, which the certificate
+        # must be for; None takes its address.
+        "tls": None,
         # (default: none) Keys to hand out, beside the lab's own in `.cidermill/lab.env`, which has no limits. What is
         # added, changed or taken away here counts from the deploy on; no request under way is disturbed by it.
         "keys": [

@@ -27,9 +27,11 @@ _KEY_CHARACTERS = 20
 """The shortest key that is taken: drawn at random, nobody finds it from its digest."""
 
 Reference = Mapping[str, str | None]
-"""Where a secret lies, in a `file` or in the `environment`, and of what `kind` it is: a `key` is handed out to clients,
-drawn at random, and no other is the same; a `word` is what somebody else's server asks for; a `text` has many lines and
-stays as it is, and so does one that is `public`, which others may read but not change."""
+"""Where a secret lies, in a `file` or in the `environment`, which machine it is needed `on`, and of what `kind` it is.
+
+A `key` is handed out to clients, drawn at random, and no other is the same; a `word` is what somebody else's server
+asks for; a `text` has many lines and stays as it is, and so does what is `public`: others may read, but not change it.
+"""
 References = Mapping[str, Reference]
 """By the secrets' names."""
 
@@ -49,15 +51,15 @@ def kept_secrets(cluster: str, names: Collection[str], *, given: References | No
     return {name: HiddenValue(text) for name, text in texts.items() if text}
 
 
-def unusable(given: References, *, on: str) -> list[tuple[str, str]]:
-    """Why secrets that are given by reference cannot be used, each with the machine `on` that needs them."""
+def unusable(given: References) -> list[tuple[str, str]]:
+    """Why secrets that are given by reference cannot be used, each with the machine that needs it."""
     read = {name: _given(reference) for name, reference in given.items()}
-    faults = [f"'{name}': {fault}" for name, (_, fault) in read.items() if fault]
+    faults = [(name, fault) for name, (_, fault) in read.items() if fault]
     first: dict[str, str] = {}
     for name, (text, _) in read.items():
         if text and given[name].get("kind") == "key" and first.setdefault(text, name) != name:
-            faults.append(f"'{name}': it is '{first[text]}' as well. Give each a secret of its own.")
-    return [(on, f"cannot use secret {fault}") for fault in faults]
+            faults.append((name, f"it is '{first[text]}' as well. Give each a secret of its own."))
+    return [(given[name].get("on") or "", f"cannot use secret '{name}': {fault}") for name, fault in faults]
 
 
 def digests(secrets: Mapping[str, HiddenValue]) -> dict[str, str]:
@@ -65,14 +67,11 @@ def digests(secrets: Mapping[str, HiddenValue]) -> dict[str, str]:
     return {name: hashlib.sha256(_plain(secret).encode()).hexdigest() for name, secret in secrets.items()}
 
 
-def hidden(text: str) -> HiddenValue:
-    """Text that pyinfra does not print."""
-    return HiddenValue(text)
-
-
-def joined(secrets: Mapping[str, HiddenValue]) -> HiddenValue:
-    """Several secrets as one: a JSON object."""
-    return HiddenValue(json.dumps({name: _plain(secret) for name, secret in secrets.items()}, indent=2) + "\n")
+def hidden(text: str | Mapping[str, HiddenValue]) -> HiddenValue:
+    """Text that pyinfra does not print; of several secrets it is a JSON object."""
+    if isinstance(text, str):
+        return HiddenValue(text)
+    return HiddenValue(json.dumps({name: _plain(secret) for name, secret in text.items()}, indent=2) + "\n")
 
 
 def _given(reference: Reference) -> tuple[str, str]:

@@ -31,7 +31,10 @@ def _parsed(parse: Callable[[str], object]) -> AfterValidator:
 
 _NAME = StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
 Name = Annotated[str, _NAME]
+Alias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$")]
+"""A name that clients have hard-wired, in whatever form its first owner gave it."""
 Address = Annotated[str, _parsed(IPv4Address)]
+HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*$", max_length=253)]
 Network = Annotated[str, _parsed(IPv4Network)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+(\.\d+)?$")]
@@ -120,12 +123,21 @@ class Golden(Declared):
     answer: Annotated[str, Field(min_length=1)]
 
 
+class Price(Declared):
+    """What a million tokens cost, in whatever currency the lab reckons in."""
+
+    prompt_per_million: Annotated[float, Field(ge=0)]
+    answer_per_million: Annotated[float, Field(ge=0)]
+
+
 class Weights(Declared):
-    """A weights directory on the control machine, and the name clients call it by."""
+    """A weights directory on the control machine, and the names clients call it by."""
 
     name: Name
     path: AbsolutePath
     golden: Golden
+    also_called: Annotated[tuple[Alias, ...], Field(strict=False)] = ()
+    price: Price | None = None
 
 
 class Replica(Declared):
@@ -185,12 +197,22 @@ class External(Declared):
     context_tokens: Annotated[int, Field(ge=256)] = 8192
 
 
+class Tls(Declared):
+    """A certificate and its key, PEM files on the control machine, and the name that clients call the gateway by."""
+
+    certificate: AbsolutePath
+    key: AbsolutePath
+    host: HostName | None = None
+
+
 class Gateway(Declared):
     """The machine that carries LiteLLM, the port clients use, the keys they may show besides the lab's own, and what
     else may answer them."""
 
     machine: Name
     port: Port = 4000
+    body_mb: Annotated[int, Field(ge=1, le=1024)] = 32
+    tls: Tls | None = None
     keys: Annotated[tuple[ClientKey, ...], Field(strict=False)] = ()
     external: Annotated[tuple[External, ...], Field(strict=False)] = ()
 

@@ -38,6 +38,7 @@ KEYS = f"{SECRETS}/keys.json"
 """All keys that the gateway takes, by their digests."""
 EXTERNAL_KEYS = f"{SECRETS}/external.json"
 """What backends ask for that are none of ours, by their names: one file, so that no key outlives its declaration."""
+CERTIFICATE, CERTIFICATE_KEY = f"{SECRETS}/gateway.certificate.pem", f"{SECRETS}/gateway.certificate.key"
 
 
 def directories(account: str) -> list[tuple[str, str, str, int]]:

@@ -21,7 +21,7 @@ def at(cluster: Cluster, manifests: Mapping[str, Manifest], machine: str) -> dic
         "account": {"account": cluster.account.name, "uid": cluster.account.uid},
         "directories": [path for path, *_ in layout.directories(cluster.account.name)],
         "laid": [*laid, layout.PYTHON] if cluster.python.kind == "managed" else laid,
-        "secrets": [layout.TOKEN, layout.KEY, layout.KEYS] if machine == cluster.gateway.machine else [layout.TOKEN],
+        "secrets": _secrets(cluster, machine),
         "weights": [weights_directory(replica.weights, manifests[replica.weights])] if replica else [],
         "daemons": daemons.PREFIX,
         "texts": [[layout.CONFIRMED, layout.LINKS_REPORT], [layout.SETTINGS_BEFORE]],
@@ -36,3 +36,10 @@ def settings(cluster: Cluster) -> dict[str, Any]:
 def sizes(manifests: Mapping[str, Manifest]) -> dict[str, int]:
     """Bytes of each of the weights, by name."""
     return {name: sum(file.size for file in manifest.files.values()) for name, manifest in manifests.items()}
+
+
+def _secrets(cluster: Cluster, machine: str) -> list[str]:
+    if machine != cluster.gateway.machine:
+        return [layout.TOKEN]
+    pair = [] if cluster.gateway.tls is None else [layout.CERTIFICATE, layout.CERTIFICATE_KEY]
+    return [layout.TOKEN, layout.KEY, layout.KEYS, layout.EXTERNAL_KEYS, *pair]

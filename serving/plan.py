@@ -24,7 +24,7 @@ from serving.configuration import (
     Member,
     ReplicaConfiguration,
 )
-from serving.declared import Declared, External, Replica
+from serving.declared import Declared, External, Replica, SecretReference, Tls
 from serving.endpoint.requests import body_limit
 from serving.gateway.configuration import (
     ExternalBackend,
@@ -33,8 +33,11 @@ from serving.gateway.configuration import (
     litellm_configuration,
 )
 from serving.gateway.keys import Key, key_of, written
+from serving.gateway.names import covered, served_names
 from serving.layers import split
 from serving.layout import (
+    CERTIFICATE,
+    CERTIFICATE_KEY,
     CONFIRMED,
     ENVIRONMENTS,
     EXTERNAL_KEYS,
@@ -54,6 +57,8 @@ from serving.transport import cable_addresses, ring_hosts
 
 CLUSTER_TOKEN, GATEWAY_KEY = "cluster_token", "gateway_key"
 """Names of the secrets: what agents ask of each other and of the gateway, and what clients show."""
+TLS_CERTIFICATE, TLS_KEY = "tls certificate", "tls key"
+"""Those of TLS, if it is declared."""
 
 GATEWAY_SECONDS = 120
 """LiteLLM takes 5 to 30 seconds to begin; a machine that has just restarted has other things to do as well."""
@@ -132,19 +137,18 @@ class Plan:
         """The path of an environment's Python."""
         return f"{ENVIRONMENTS}/{self.packages[kind].name}/bin/python"
 
-    def secrets(
-        self, machine: str, keys: Mapping[str, K], wrap: Callable[[str], K], join: Callable[[Mapping[str, K]], K]
-    ) -> dict[str, K]:
+    def secrets(self, machine: str, keys: Mapping[str, K], wrap: Callable[[str | Mapping[str, K]], K]) -> dict[str, K]:
         """The secrets a machine needs by their path on it; `keys` are all of them by name, wrapped as `wrap` does.
 
-        `join` makes one JSON object of several.
+        Of several it makes one: a JSON object.
         """
         mine = {TOKEN: keys[CLUSTER_TOKEN]}
         if not self._is_door(machine):
             return mine
         theirs = {name: keys[secret] for name, secret in _external_secrets(self.cluster).items()}
+        pair = {} if self._tls is None else {CERTIFICATE: keys[TLS_CERTIFICATE], CERTIFICATE_KEY: keys[TLS_KEY]}
         # Written without any as well: what is no longer declared leaves no key behind.
-        return mine | {KEY: keys[GATEWAY_KEY], KEYS: wrap(self._keys()), EXTERNAL_KEYS: join(theirs)}
+        return mine | {KEY: keys[GATEWAY_KEY], KEYS: wrap(self._keys()), EXTERNAL_KEYS: wrap(theirs)} | pair
 
     def weights(self, machine: str) -> list[Sent]:
         """The weights a machine needs."""
@@ -246,26 +250,35 @@ class Plan:
         """The release of `dev.cidermill.gateway`: it lists the proven replicas and no others."""
         theirs = _external_secrets(self.cluster)
         litellm = json.dumps(litellm_configuration(self.cluster, proven), indent=2) + "\n"
+        pair = () if self._tls is None else (TLS_CERTIFICATE, TLS_KEY)
         configuration = GatewayConfiguration(
             address=self.cluster.machine(self.cluster.gateway.machine).address,
             port=self.cluster.gateway.port,
             key_file=KEY,
             keys_file=KEYS,
             token_file=TOKEN,
-            fingerprints=(self._fingerprint, *map(self._fingerprint_of, theirs.values())),
+            fingerprints=(self._fingerprint, *map(self._fingerprint_of, [*theirs.values(), *pair])),
             litellm="litellm.yaml",
             relay_port=self.cluster.ports.relay,
             replicas=tuple(self._served(replica) for replica in self.cluster.replicas if replica.name in proven),
             external=tuple(map(_backend, self.cluster.gateway.external)),
             external_keys_file=EXTERNAL_KEYS if theirs else None,
+            names=served_names(self.cluster, proven),
+            body_bytes=self.cluster.gateway.body_mb * 2**20,
+            certificate_file=CERTIFICATE if pair else None,
+            certificate_key_file=CERTIFICATE_KEY if pair else None,
         )
         return self._release("gateway", "gateway", {"litellm.yaml": litellm, "gateway.json": _text(configuration)})
 
     def _keys(self) -> str:
         """The file of keys: the lab's own, which is the lab's by name and without limits, and all that are declared."""
         own = Key(owner=self.cluster.name, sha256=self.digests[GATEWAY_KEY])
-        declared = self.cluster.gateway.keys
-        return written([own, *(key_of(key, self.digests[_key(key.owner)], key.names) for key in declared)])
+        declared = {key: covered(self.cluster, key.names) for key in self.cluster.gateway.keys}
+        return written([own, *(key_of(key, self.digests[_key(key.owner)], names) for key, names in declared.items())])
+
+    @property
+    def _tls(self) -> Tls | None:
+        return self.cluster.gateway.tls
 
     @property
     def _fingerprint(self) -> str:
@@ -378,10 +391,23 @@ def _replica(
 
 
 def references(cluster: Cluster) -> dict[str, dict[str, str | None]]:
-    """Where the secrets are found that are not made here, and of what `kind` each is, as what reads them wants it."""
-    keys = {_key(key.owner): {**key.secret.model_dump(), "kind": "key"} for key in cluster.gateway.keys}
-    theirs = {backend.name: backend.secret for backend in cluster.gateway.external if backend.secret is not None}
-    return keys | {_external(name): {**secret.model_dump(), "kind": "word"} for name, secret in theirs.items()}
+    """Where the secrets are found that are not made here, and what each is for, as what reads them wants it."""
+    keys = {_key(key.owner): (key.secret, "key") for key in cluster.gateway.keys}
+    external = {backend.name: backend.secret for backend in cluster.gateway.external}
+    words = {_external(name): (secret, "word") for name, secret in external.items() if secret is not None}
+    on = cluster.gateway.machine
+    return {
+        name: {**secret.model_dump(), "kind": kind, "on": on}
+        for name, (secret, kind) in {**keys, **words, **_tls_references(cluster)}.items()
+    }
+
+
+def _tls_references(cluster: Cluster) -> dict[str, tuple[SecretReference, str]]:
+    tls = cluster.gateway.tls
+    if tls is None:
+        return {}
+    pair = {TLS_CERTIFICATE: (tls.certificate, "public"), TLS_KEY: (tls.key, "text")}
+    return {name: (SecretReference(file=path), kind) for name, (path, kind) in pair.items()}
 
 
 def _key(owner: str) -> str:

@@ -50,7 +50,7 @@ def faults(data: object) -> list[Fault]:
     if not isinstance(data, Mapping):
         return []
     pieces = _pieces(cast("Mapping[str, Any]", data))
-    checks = (_names, _addresses, _links, _replicas, _cabling, _gateway, _keys, _external, _network)
+    checks = (_names, _aliases, _addresses, _links, _replicas, _cabling, _gateway, _keys, _external, _network)
     return [fault for check in checks for fault in check(pieces)]
 
 
@@ -92,6 +92,22 @@ def _names(pieces: Pieces) -> Iterator[Fault]:
     for section in ("machines", "weights", "replicas"):
         items: dict[int, Machine | Weights | Replica] = getattr(pieces, section)
         yield from _twice(((section, index, "name"), item.name) for index, item in items.items())
+
+
+def _aliases(pieces: Pieces) -> Iterator[Fault]:
+    """A name leads to one set of weights, and is theirs or another name for them."""
+    owner = {weights.name: weights.name for weights in pieces.weights.values()}
+    for index, weights in pieces.weights.items():
+        for place, alias in enumerate(weights.also_called):
+            if alias in owner:
+                path: Path = ("weights", index, "also_called", place)
+                yield Fault(path, f"'{alias}' is a name of weights '{owner[alias]}' already; a name leads to one only")
+            owner.setdefault(alias, weights.name)
+
+
+def _called(pieces: Pieces) -> frozenset[str]:
+    """All names of weights, and their other names."""
+    return pieces.weights_names.union(*(weights.also_called for weights in pieces.weights.values()))
 
 
 def _addresses(pieces: Pieces) -> Iterator[Fault]:
@@ -211,21 +227,23 @@ def _gateway(pieces: Pieces) -> Iterator[Fault]:
 
 def _keys(pieces: Pieces) -> Iterator[Fault]:
     keys = () if pieces.gateway is None else pieces.gateway.keys
+    external = () if pieces.gateway is None else pieces.gateway.external
+    asked_for = _called(pieces) | {backend.name for backend in external if backend.use == "by name"}
     places: list[Path] = [("gateway", "keys", index) for index in range(len(keys))]
     yield from _twice(((*here, "owner"), key.owner) for here, key in zip(places, keys, strict=True))
     for here, key in zip(places, keys, strict=True):
         if key.owner == pieces.name:
             yield Fault((*here, "owner"), f"'{key.owner}' is the lab itself, whose own key is made by the deploy")
-        yield from _unknown((*here, "names"), key.names or (), pieces.weights_names, "weights")
+        yield from _unknown((*here, "names"), key.names or (), asked_for, "name")
 
 
 def _external(pieces: Pieces) -> Iterator[Fault]:
-    seen: set[str] = set()
+    taken = set(_called(pieces))
     for index, backend in enumerate(() if pieces.gateway is None else pieces.gateway.external):
         here: Path = ("gateway", "external", index)
-        if backend.name in seen or backend.name in pieces.weights_names:
+        if backend.name in taken:
             yield Fault((*here, "name"), f"'{backend.name}' is declared twice")
-        seen.add(backend.name)
+        taken.add(backend.name)
         yield from _unknown((*here, "instead_of"), backend.instead_of, pieces.weights_names, "weights")
         if backend.use == "when no replica can" and not backend.instead_of:
             yield Fault((*here, "instead_of"), "no weights are declared that it answers for. Name them")

@@ -218,5 +218,7 @@ def variables(cluster: Cluster, key: K) -> dict[str, str | K]:
 
 
 def base_url(cluster: Cluster) -> str:
-    """The gateway's own address."""
-    return f"http://{cluster.machine(cluster.gateway.machine).address}:{cluster.gateway.port}"
+    """Where clients find the gateway."""
+    tls, address = cluster.gateway.tls, cluster.machine(cluster.gateway.machine).address
+    scheme, name = ("http", address) if tls is None else ("https", tls.host or address)
+    return f"{scheme}://{name}:{cluster.gateway.port}"

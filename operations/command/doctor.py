@@ -14,7 +14,7 @@ from operations.command.connecting import Connected, connected, console
 from operations.console import drawn
 from operations.inventory import machine_name
 from operations.rehearsal import Difference, rehearsal
-from serving import daemons, layout, looking, plan, report, seen, verdict
+from serving import certificate, daemons, layout, looking, plan, report, seen, verdict
 from serving.cluster import Cluster
 from serving.verdict import Finding
 from serving.weights import manifests
@@ -40,17 +40,17 @@ def _findings(lab: Connected) -> tuple[dict[str, seen.Seen], list[Finding]]:
     # The deploy file has worked these out already.
     looked = fleet.once(seen.lab, fleet.looked(lab.state))
     sizes = looking.sizes(fleet.once(manifests, lab.cluster))
-    judged = [*fleet.once(verdict.findings, lab.cluster, looked, sizes), *_keys(lab.cluster)]
+    judged = [*fleet.once(verdict.findings, lab.cluster, looked, sizes), *_secrets(lab.cluster)]
     names = {host.name: machine_name(host) for host in hosts}
     found = [*judged, *_drift(_causes(lab.cluster, rehearsal().differences, names, judged), names, judged)]
     order = [machine.name for machine in lab.cluster.machines]
     return looked, sorted(found, key=lambda finding: order.index(finding.machine))
 
 
-def _keys(cluster: Cluster) -> Iterator[Finding]:
-    """Keys whose secret cannot be used; a deploy refuses them, and its rehearsal ends there without a word."""
-    for machine, fault in control.unusable(plan.references(cluster), on=cluster.gateway.machine):
-        yield Finding(machine, "keys", fault.rstrip("."), "every declared key", "See above.")
+def _secrets(cluster: Cluster) -> Iterator[Finding]:
+    """What is given by reference and cannot be used; a deploy refuses it, and its rehearsal ends there silently."""
+    for machine, fault in [*control.unusable(plan.references(cluster)), *certificate.refusals(cluster)]:
+        yield Finding(machine, "secrets", fault.rstrip("."), "every declared secret", "See above.")
 
 
 def _causes(

@@ -18,12 +18,12 @@ import importlib
 import importlib.util
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from serving.configuration import ReplicaConfiguration
 from serving.endpoint.requests import Kind, Request, clean, parse
@@ -74,7 +74,17 @@ class Tokenizer:
             ) from error
         raise RequestRefused("cannot chat: these weights have no chat template. Use /v1/completions.", "messages")
 
+    def stopped_by(self, tokens: Sequence[int], stops: Sequence[str]) -> str | None:
+        """The stop sequence that ended an answer of these tokens; None when it came to its own end."""
+        if not tokens or tokens[-1] in self._tokenizer.eos_token_ids:
+            return None
+        text: str = self._tokenizer.decode(list(tokens[-_TAIL:]))
+        found = [stop for stop in stops if stop in text]
+        return max(found, key=text.rfind) if found else None
 
+
+_TAIL: Final = 512
+"""Tokens at the end of an answer, in which its stop sequence is; one has 500 characters at most."""
 _PARAMETER: Mapping[Kind, str] = {"chat": "messages", "text": "prompt"}
 
 
@@ -119,6 +129,18 @@ class Counting:
         asked = await self._in_turn(_read, kind, content, self._replica)
         tokenizer = await self._tokenizer()
         return await self._in_turn(fitted, kind, asked, tokenizer, self._replica.context_tokens)
+
+    async def tokens(self, kind: Kind, content: bytes) -> int:
+        """What the prompt of a body weighs, whether it fits or not. Raises as `request` does."""
+        asked = await self._in_turn(_read, kind, content, self._replica)
+        tokenizer = await self._tokenizer()
+        return len(await self._in_turn(tokenizer.tokens, kind, asked.body))
+
+    async def stopped_by(self, tokens: Sequence[int], stops: Sequence[str]) -> str | None:
+        """The stop sequence that ended an answer, if one did. Raises UpstreamFailed without a tokenizer."""
+        if not stops:
+            return None
+        return await self._in_turn((await self._tokenizer()).stopped_by, tokens, stops)
 
     async def _tokenizer(self) -> Tokenizer:
         try:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final, cast
 
+from serving.endpoint.answering import Event
 from serving.endpoint.exchange import Exchange
 from serving.endpoint.requests import parse
 from serving.endpoint.responses import Told
@@ -29,6 +30,8 @@ NOT_READY: Final = "replica_not_ready"
 FELL: Final = "replica_fell"
 """The code of an error: it did, and the answer broke off, wherever."""
 
+_PROMPT: Final = ": prompt "
+_STOPPED: Final = ": stopped by "
 ALIVE_SECONDS: Final = 2.0
 _ALIVE: Final = ": alive"
 
@@ -48,6 +51,40 @@ def split(content: bytes) -> tuple[tuple[int, ...], bytes]:
     if not isinstance(emitted, list) or not all(map(_is_token, cast("list[Any]", emitted))):
         raise RequestRefused(f"cannot use '{FIELD}': needed {{\"emitted\": [tokens]}}.", FIELD)
     return tuple(cast("list[int]", emitted)), json.dumps(body).encode()
+
+
+Ended = Callable[[Sequence[int]], Awaitable[str | None]]
+"""Which stop sequence ended an answer of these tokens, if one did."""
+
+
+async def announced(tokens: int, ended: Ended, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+    """An answer, with comments for the relay: before its first event the length of the prompt, before its last what
+    stopped it. What fails before the first event keeps its status.
+    """
+    said: list[int] = []
+    async with aclosing(events):
+        async for event in events:
+            if tokens:
+                yield f"{_PROMPT}{tokens}"
+                tokens = 0
+            if not isinstance(event, str):
+                said += event.get(FIELD, {}).get("tokens", ())
+                if any(choice.get("finish_reason") == "stop" for choice in event["choices"]):
+                    stop = await ended(said)
+                    if stop is not None:
+                        yield f"{_STOPPED}{json.dumps(stop)}"
+            yield event
+
+
+def prompt_tokens(comment: str) -> int | None:
+    """The length of the prompt, if that is what a comment tells."""
+    number = comment.removeprefix(_PROMPT)
+    return int(number) if comment.startswith(_PROMPT) and number.isdecimal() else None
+
+
+def stopped_by(comment: str) -> str | None:
+    """The stop sequence that ended the answer, if that is what a comment tells."""
+    return str(json.loads(comment.removeprefix(_STOPPED))) if comment.startswith(_STOPPED) else None
 
 
 def told(fault: CidermillError, as_to_clients: Told) -> Told:

@@ -152,6 +152,12 @@ def parse(content: bytes) -> dict[str, Any]:
     return cast("dict[str, Any]", body)
 
 
+def require_known(kind: Kind, given: Mapping[str, Any]) -> None:
+    """Raises RequestRefused naming the first field at fault; `given` has no model and nothing that is null."""
+    for name, value in given.items():
+        _checked(kind, name, value)
+
+
 def clean(kind: Kind, body: Mapping[str, Any], replica: ReplicaConfiguration) -> Request:
     """The request as it may go upstream. Raises RequestRefused naming the first field at fault."""
     given = {name: value for name, value in body.items() if value is not None}

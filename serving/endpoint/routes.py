@@ -68,6 +68,7 @@ class Endpoint:
         return [
             Route("/v1/chat/completions", Door(partial(self._serve, "chat")), methods=["POST"]),
             Route("/v1/completions", Door(partial(self._serve, "text")), methods=["POST"]),
+            Route("/count", Door(self._count), methods=["POST"]),
             Route("/v1/models", self._models, methods=["GET"]),
             Route("/v1/models/{name:path}", self._one, methods=["GET"]),
             Route("/metrics", self._metrics, methods=["GET"]),
@@ -90,6 +91,18 @@ class Endpoint:
 
     async def _metrics(self, _: Request) -> Response:
         return Response(exposed(self._tally.registry), media_type=CONTENT_TYPE_LATEST)
+
+    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """How many tokens the prompt of a chat has, however long it is; it is not answered, and takes no slot."""
+        request = Request(scope, receive)
+        try:
+            content = await read_body(request, body_limit(self._replica))
+            response: Response = JSONResponse({"input_tokens": await self.counting.tokens("chat", content)})
+        except ClientDisconnect:
+            return
+        except CidermillError as fault:
+            response = told(fault, self._replica.name, self._pace.retry_seconds(self._admission.waiting)).response()
+        await response(scope, receive, send)
 
     async def _serve(self, kind: Kind, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one client, and count how it ended."""
@@ -138,7 +151,8 @@ class Endpoint:
                 await self._enter(slot, request, patience)
             turn = self._turn(slot, patience)
             events = self._timed(came, turn.once(request.url.path, wanted.body, generation, emitted))
-            await self._stream(events, exchange, usage=True)
+            ended = partial(self.counting.stopped_by, stops=wanted.body.get("stop") or ())
+            await self._stream(relayed.announced(wanted.prompt_tokens, ended, events), exchange, usage=True)
 
     async def _enter(self, slot: AsyncExitStack, request: Request, patience: Patience) -> None:
         key = request.headers.get(relayed.KEY_HEADER, "")

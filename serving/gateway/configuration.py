@@ -2,34 +2,17 @@
 
 Each name that proven replicas serve becomes one deployment, and its address is our own relay (`serving.gateway.relay`),
 which knows the replicas. So LiteLLM does nothing about faults: no retries, no failover, no cooldowns (one bad prompt
-would close a whole name), and no time limit below what the relay may hold. hosted_vllm with use_chat_completions_api is
-the prefix under which all of OpenAI's and Anthropic's APIs keep their text.
+would close a whole name), and no time limit below what the relay may hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any, Final
+from collections.abc import Collection
+from typing import Any
 
 from serving.cluster import Cluster
-from serving.declared import Declared, Replica
-
-PATHS = frozenset(
-    {
-        "/v1/chat/completions",
-        "/v1/completions",
-        "/v1/messages",
-        "/v1/messages/count_tokens",
-        "/v1/models",
-        "/v1/responses",
-        "/health/liveliness",
-        "/health/readiness",
-    }
-)
-"""The only paths that reach LiteLLM; 38 of its own routes answer without a key."""
-
-OPEN_PATHS = frozenset({"/health/liveliness", "/health/readiness"})
-"""Those that need no key: they tell whether the gateway runs, and nothing of what it serves."""
+from serving.declared import Declared
+from serving.gateway.names import ServedName, deployments, served_names
 
 SWITCHES = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # otherwise three look-ups on the internet at every start
@@ -44,10 +27,6 @@ SWITCHES = {
     "AIOHTTP_CONNECTOR_LIMIT_PER_HOST": "0",
 }
 """LiteLLM's switches: it reads them from the environment while it is imported."""
-
-
-_WORK_SECONDS: Final = 86_400
-"""For LiteLLM's time limits, beyond waiting. The relay sees who fell silent; an answer may take as long as it takes."""
 
 
 class ServedReplica(Declared):
@@ -101,20 +80,19 @@ class GatewayConfiguration(Declared):
     external: tuple[ExternalBackend, ...] = ()
     external_keys_file: str | None = None
     """JSON: the keys of those that ask for one, by their names."""
+    names: tuple[ServedName, ...] = ()
+    """What clients may ask for, and what they are told of it."""
+    body_bytes: int = 32 * 2**20
+    """The most that a request's body may have."""
+    certificate_file: str | None = None
+    """Of TLS; without one the gateway speaks plain HTTP."""
+    certificate_key_file: str | None = None
 
 
 def litellm_configuration(cluster: Cluster, proven: Collection[str]) -> dict[str, Any]:
-    """LiteLLM's configuration: one deployment per name that proven replicas serve; secrets only by name."""
-    serving = [replica for replica in cluster.replicas if replica.name in proven]
-    names = dict.fromkeys(replica.weights for replica in serving)
-    others = dict.fromkeys(
-        name for backend in cluster.gateway.external for name in (backend.instead_of or (backend.name,))
-    )
+    """LiteLLM's configuration: one deployment per name that is served; secrets only by name."""
     return {
-        "model_list": [
-            *(_deployment(cluster, name, [each for each in serving if each.weights == name]) for name in names),
-            *(_external(cluster, name) for name in others if name not in names),
-        ],
+        "model_list": deployments(served_names(cluster, proven), cluster.ports.relay),
         "litellm_settings": {
             "drop_params": True,
             "sse_keepalive_ping_interval_seconds": 10,
@@ -131,41 +109,7 @@ def litellm_configuration(cluster: Cluster, proven: Collection[str]) -> dict[str
             "custom_auth_run_common_checks": True,
             "cancel_on_disconnect": True,
             "disable_env_credential_login": True,
-        },
-    }
-
-
-def _deployment(cluster: Cluster, name: str, replicas: Sequence[Replica]) -> dict[str, Any]:
-    # Whichever replica answers, it must hold what was promised.
-    context_tokens = min(replica.context_tokens for replica in replicas)
-    return _leading_to_the_relay(cluster, name, context_tokens, max(replica.wait_seconds for replica in replicas))
-
-
-def _external(cluster: Cluster, name: str) -> dict[str, Any]:
-    """A name that no proven replica serves, and a backend that is none of ours may answer."""
-    backends = [each for each in cluster.gateway.external if name in (each.instead_of or (each.name,))]
-    return _leading_to_the_relay(cluster, name, min(each.context_tokens for each in backends), 0)
-
-
-def _leading_to_the_relay(cluster: Cluster, name: str, context_tokens: int, wait_seconds: int) -> dict[str, Any]:
-    answer_tokens = min(context_tokens // 2, 8192)
-    seconds = wait_seconds + _WORK_SECONDS
-    return {
-        "model_name": name,
-        "litellm_params": {
-            "model": f"hosted_vllm/{name}",
-            "use_chat_completions_api": True,
-            "api_base": f"http://127.0.0.1:{cluster.ports.relay}/v1",
-            "api_key": "os.environ/CIDERMILL_CLUSTER_TOKEN",
-            # For clients that name no limit: mlx-lm's own 512 cuts agents off in mid-sentence.
-            "max_tokens": answer_tokens,
-            "timeout": seconds,
-            "stream_timeout": seconds,
-            "max_retries": 0,
-        },
-        "model_info": {
-            "id": name,
-            "max_input_tokens": context_tokens,
-            "max_output_tokens": answer_tokens,
+            # Only what the door lets through arrives there; see `serving.gateway.aside`.
+            "forward_client_headers_to_llm_api": True,
         },
     }

@@ -1,4 +1,4 @@
-"""`dev.cidermill.gateway`: the real LiteLLM proxy behind an allow-list of paths, and the relay beneath it.
+"""`dev.cidermill.gateway`: the real LiteLLM proxy behind our door, and the relay beneath it.
 
     python -m serving.gateway.daemon CONFIG.json
 
@@ -20,14 +20,17 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from serving import logs
 from serving.gateway import relay
-from serving.gateway.configuration import PATHS, SWITCHES, GatewayConfiguration
+from serving.gateway.aside import Aside
+from serving.gateway.configuration import SWITCHES, GatewayConfiguration
+from serving.gateway.door import Door
 from serving.gateway.entrance import Entrance
-from serving.gateway.guard import Application, Guard, Receive, Scope, Send
 from serving.gateway.key_file import KeyFile
 from serving.gateway.limits import Counts
+from serving.gateway.relay import Beside
 from serving.gateway.relay_external import Backends
 from serving.gateway.relay_replicas import Replicas
 from serving.gateway.relay_upstream import Endpoints
@@ -48,12 +51,14 @@ def main(path: str) -> None:
     from litellm.proxy.proxy_server import app  # pyright: ignore[reportUnknownVariableType]  # untyped upstream
 
     logs.take_over("LiteLLM", "LiteLLM Proxy", "LiteLLM Router")
-    guarded = Guard(app, Entrance(keys, counts))  # pyright: ignore[reportUnknownArgumentType]  # untyped upstream
-    door = _server(only_allowed(guarded), configuration.address, configuration.port)
+    aside, entrance = Aside(), Entrance(keys.keys, counts)
+    guarded = Door(app, entrance, configuration.names, configuration.body_bytes, aside)  # pyright: ignore[reportUnknownArgumentType]  # untyped upstream
+    certificate = (configuration.certificate_file, configuration.certificate_key_file)
+    door = _server(guarded, configuration.address, configuration.port, certificate)
     keys_file = configuration.external_keys_file
     external = Backends(configuration.external, json.loads(Path(keys_file).read_text()) if keys_file else None)
     replicas, endpoints = Replicas(configuration.replicas, token), Endpoints(token)
-    beneath = relay.application(replicas, endpoints, token, external, counts.used)
+    beneath = relay.application(replicas, endpoints, token, Beside(aside, external, counts.used))
     behind = _server(beneath, "127.0.0.1", configuration.relay_port)
     with asyncio.Runner(loop_factory=door.get_loop_factory()) as runner:
         runner.run(serve(door, behind, keys.watch()))
@@ -73,11 +78,16 @@ async def serve(door: uvicorn.Config, behind: uvicorn.Config, beside: Coroutine[
         await working
 
 
-def _server(app: Application, host: str, port: int) -> uvicorn.Config:
+def _server(
+    app: ASGIApp, host: str, port: int, certificate: tuple[str | None, str | None] = (None, None)
+) -> uvicorn.Config:
+    """`certificate`: the files of the certificate and of its key, if TLS is to be spoken."""
     return uvicorn.Config(
         app,
         host=host,
         port=port,
+        ssl_certfile=certificate[0],
+        ssl_keyfile=certificate[1],
         log_config=None,
         access_log=False,
         server_header=False,
@@ -92,28 +102,6 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Generator[None]:
         """Capture none."""
         yield
-
-
-def only_allowed(app: Application) -> Application:
-    """The application with every path but the allowed ones answered by 404, before LiteLLM sees it."""
-
-    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"] in PATHS):
-            await app(scope, receive, send)
-        elif scope["type"] == "http":
-            await _not_found(send, scope["path"])
-        else:
-            await send({"type": "websocket.close", "code": 1008})
-
-    return guarded
-
-
-async def _not_found(send: Send, path: str) -> None:
-    message = f"There is no {path} here. Served: {', '.join(sorted(PATHS))}."
-    body = json.dumps({"error": {"message": message, "type": "not_found_error", "param": None, "code": "404"}}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 404, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
 
 
 if __name__ == "__main__":

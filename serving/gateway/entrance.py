@@ -6,14 +6,13 @@ depends on how LiteLLM tells of ends.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Final
 
 from serving.errors import RequestRefused
-from serving.gateway.key_file import KeyFile
 from serving.gateway.keys import Key, found, require_allowed, shown
 from serving.gateway.limits import Counts
 
@@ -35,15 +34,15 @@ _OURS: Final = (
 
 
 class Entrance:
-    """Keys and limits of a gateway."""
+    """Keys and limits of a gateway; `keys` tells those that are valid now."""
 
-    def __init__(self, keys: KeyFile, counts: Counts) -> None:
+    def __init__(self, keys: Callable[[], Iterable[Key]], counts: Counts) -> None:
         self._keys = keys
         self._counts = counts
 
     def known(self, headers: Mapping[bytes, bytes]) -> Key:
         """The key that is shown in headers (names in lower case). Raises KeyRefused (401)."""
-        return found(self._keys.keys(), shown(headers), datetime.now(UTC))
+        return found(self._keys(), shown(headers), datetime.now(UTC))
 
     @contextmanager
     def under_way(self, key: Key) -> Generator[None]:
@@ -52,13 +51,13 @@ class Entrance:
             yield
 
 
-def require_own(key: Key, body: Mapping[str, object] | None) -> None:
-    """Raise unless a request, None for one that is no JSON object, asks for what its key may use, as its own.
+def require_own(key: Key, body: Mapping[str, object]) -> None:
+    """Raise unless a request asks for what its key may use, as its own.
 
     Raises KeyRefused (403) for another name, RequestRefused (400) for what is this lab's to say.
     """
-    said = [name for name in _OURS if name in (body or {})]
+    said = [name for name in _OURS if name in body]
     if said:
         text = f"cannot take {', '.join(said)} from a client: that is this lab's own. Leave it out."
         raise RequestRefused(text, said[0])
-    require_allowed(key, (body or {}).get("model"))
+    require_allowed(key, body.get("model"))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Final
 
@@ -32,10 +33,14 @@ from serving.endpoint.responses import ERRORS, RETRY_SECONDS, data, told
 from serving.endpoint.telling import Told
 from serving.endpoint.whole import collected
 from serving.errors import CidermillError, RequestRefused
+from serving.gateway.aside import COUNT_HEADER, Aside, Refusal, Word
+from serving.gateway.aside import HEADER as REQUEST_HEADER
+from serving.gateway.relay_counting import NOTHING_SAID, count
 from serving.gateway.relay_external import Backends
 from serving.gateway.relay_replicas import Replicas
 from serving.gateway.relay_turn import Attempts, Turn
 from serving.gateway.relay_upstream import Endpoints, Refused
+from serving.gateway.schemas import restored
 
 REPLICA_HEADER: Final = "x-cidermill-replica"
 
@@ -44,11 +49,19 @@ Used = Callable[[str | None, int, float], None]
 """Is told whose answer is over, how many tokens it was, prompt included, and when, in seconds of `monotonic`."""
 
 
-def application(
-    replicas: Replicas, endpoints: Endpoints, token: str, external: Backends | None = None, used: Used | None = None
-) -> Starlette:
+@dataclass(frozen=True)
+class Beside:
+    """Whom the relay has to do with beside its replicas."""
+
+    aside: Aside = field(default_factory=Aside)
+    """Where a door above it listens."""
+    external: Backends = field(default_factory=Backends)
+    used: Used | None = None
+
+
+def application(replicas: Replicas, endpoints: Endpoints, token: str, beside: Beside | None = None) -> Starlette:
     """The relay, and the looks at its replicas for as long as it runs."""
-    backends = external or Backends()
+    beside = beside or Beside()
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
@@ -59,9 +72,9 @@ def application(
             watching.cancel()
             await asyncio.wait({watching})
             await endpoints.close()
-            await backends.close()
+            await beside.external.close()
 
-    relay = Door(Relay(replicas, endpoints, backends, used).serve)
+    relay = Door(Relay(replicas, endpoints, beside).serve)
     return Starlette(
         routes=[Route(path, relay, methods=["POST"]) for path in ("/v1/chat/completions", "/v1/completions")],
         middleware=[Middleware(TokenGuard, token=token)],
@@ -73,16 +86,19 @@ def application(
 class Relay:
     """OpenAI's chat and completions over several replicas."""
 
-    def __init__(self, replicas: Replicas, endpoints: Endpoints, backends: Backends, used: Used | None) -> None:
+    def __init__(self, replicas: Replicas, endpoints: Endpoints, beside: Beside) -> None:
         self._replicas = replicas
         self._endpoints = endpoints
-        self._backends = backends
-        self._used = used
-        self._body_bytes = max((backends.body_bytes, *(each.served.body_bytes for each in replicas.known)))
+        self._aside = beside.aside
+        self._backends = beside.external
+        self._used = beside.used
+        self._body_bytes = max((self._backends.body_bytes, *(each.served.body_bytes for each in replicas.known)))
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        request, naming = Request(scope, receive), _Naming(send)
+        request = Request(scope, receive)
+        word = self._aside.word(request.headers.get(REQUEST_HEADER))
+        word.asked, naming = True, _Naming(send, word)
         exchange = Exchange(scope, receive, naming.send)
         with suppress(ClientDisconnect, ClientLeft):
             try:
@@ -90,20 +106,27 @@ class Relay:
                 await exchange.until_left(self._answer(request, content, exchange, naming))
             except Refused as refused:
                 refusal = refused.refusal
+                word.refusal = Refusal(refusal.status, refusal.error, refusal.headers.get("retry-after"))
                 response = Response(refusal.content, refusal.status, refusal.headers)
                 await exchange.give_up(b"data: " + refusal.content + b"\n\n", response)
             except CidermillError as fault:
                 tell = told(fault, naming.replica, RETRY_SECONDS)
+                again = None if tell.retry_seconds is None else str(tell.retry_seconds)
+                word.refusal = Refusal(tell.status, tell.object["error"], again)
                 await exchange.give_up(data(tell.object), tell.response())
 
     async def _answer(self, request: Request, content: bytes, exchange: Exchange, naming: _Naming) -> None:
-        body = parse(content)
+        body = restored(parse(content), naming.word.schemas)
         serving, backends = self._replicas.serving(body.get("model")), self._backends.answering(body.get("model"))
         if not serving and not backends:
             raise RequestRefused("cannot find the model that is asked for. See /v1/models.", "model", status=404)
+        if request.headers.get(COUNT_HEADER) == "1":
+            naming.word.counted = await count(serving, self._endpoints, body)
+            await exchange.whole(JSONResponse(NOTHING_SAID))
+            return
         headers = {name: request.headers[name] for name in (KEY_HEADER,) if name in request.headers}
         told_so_far = Told()
-        attempts = Attempts(self._endpoints, self._backends.client, request.url.path, body, headers)
+        attempts = Attempts(self._endpoints, self._backends.client, request.url.path, body, headers, naming.word)
         turn = Turn(self._replicas, serving, backends, attempts, told_so_far)
         naming.turn = turn
         try:
@@ -121,8 +144,9 @@ class Relay:
 class _Naming:
     """The way back to a client, with the name of who tells it."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, word: Word) -> None:
         self._send = send
+        self.word = word
         self.turn: Turn | None = None
 
     @property
@@ -131,6 +155,7 @@ class _Naming:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start" and self.replica:
+            self.word.replica = self.replica
             named = (REPLICA_HEADER.encode(), self.replica.encode())
             message = {**message, "headers": [*message["headers"], named]}
         await self._send(message)

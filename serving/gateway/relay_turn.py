@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
@@ -14,9 +14,11 @@ import httpx
 
 from serving.endpoint.answering import Event
 from serving.endpoint.readiness import Patience, watched
+from serving.endpoint.relayed import prompt_tokens, stopped_by
 from serving.endpoint.telling import Told
 from serving.errors import UpstreamFailed, UpstreamUnreachable
 from serving.gateway.affinity import beginnings
+from serving.gateway.aside import Word
 from serving.gateway.relay_external import Backend, first_usable
 from serving.gateway.relay_replicas import Known, Replicas, choose
 from serving.gateway.relay_upstream import Endpoints, Full, Refusal, Refused
@@ -37,6 +39,8 @@ class Attempts:
     body: Mapping[str, Any]
     """As the client has it."""
     headers: Mapping[str, str]
+    word: Word = field(default_factory=Word)
+    """What is told to the door beside the answer."""
 
 
 class Turn:
@@ -111,7 +115,9 @@ class Turn:
             async with aclosing(watched(events, partial(self._replicas.lost, at))) as heard:
                 async for event in heard:
                     came = True
-                    if not isinstance(event, str):
+                    if isinstance(event, str):
+                        self._hear(event)
+                    else:
                         self._taken = True
                         yield event
             at.remembered.note(self._beginnings)
@@ -145,6 +151,12 @@ class Turn:
         except UpstreamFailed as failed:
             at.doubt(_now(), str(failed))
             raise
+
+    def _hear(self, comment: str) -> None:
+        """Tell the door what an endpoint tells beside the answer."""
+        word, counted, stop = self._attempts.word, prompt_tokens(comment), stopped_by(comment)
+        word.prompt_tokens = word.prompt_tokens if counted is None else counted
+        word.stopped_by = word.stopped_by if stop is None else stop
 
     async def _enter(self) -> None:
         while not self._take():

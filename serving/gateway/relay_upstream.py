@@ -37,6 +37,11 @@ class Refusal:
     headers: Mapping[str, str]
 
     @property
+    def error(self) -> dict[str, Any]:
+        """What it says, in OpenAI's words; empty when it says nothing of the kind."""
+        return dict(_error(self.content))
+
+    @property
     def retry_seconds(self) -> float:
         """When to come again, as it says."""
         told = self.headers.get("retry-after", "")
@@ -92,6 +97,17 @@ class Endpoints:
             raise UpstreamUnreachable(f"{url} does not answer: {type(error).__name__} {error}") from error
         except httpx.HTTPError as error:
             raise UpstreamFailed(f"{url} broke off: {type(error).__name__} {error}".strip()) from error
+
+    async def count(self, url: str, body: Mapping[str, Any]) -> int:
+        """Tokens of a chat's prompt, by the endpoint's tokenizer. Raises Refused, and UpstreamFailed and its kind."""
+        try:
+            response = await self._client.post(f"{url}/count", json=body)
+        except httpx.HTTPError as error:
+            raise UpstreamUnreachable(f"{url} does not count: {type(error).__name__} {error}") from error
+        if response.is_error:
+            passed = {name: response.headers[name] for name in _PASSED_ON if name in response.headers}
+            raise _fault(Refusal(response.status_code, response.content, passed), _error(response.content))
+        return int(response.json()["input_tokens"])
 
     async def close(self) -> None:
         """Close it."""

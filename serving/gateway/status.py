@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import ssl
 import sys
 import time
 from pathlib import Path
@@ -29,18 +30,22 @@ def main(arguments: list[str]) -> int:
     configuration = json.loads(options.configuration.read_text())
     key = Path(configuration["key_file"]).read_text().strip()
     address, port = configuration["address"], configuration["port"]
+    certificate = configuration.get("certificate_file")
 
     deadline = time.monotonic() + options.wait
-    while (problem := _problem(address, port, key)) and time.monotonic() < deadline:
+    while (problem := _problem(address, port, key, certificate)) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)  # another process's readiness, with nothing to wait on
     state = "broken" if problem else "ready"
     print(json.dumps({"state": state, "reason": problem, "release": options.configuration.parent.name}))
     return 1 if problem else 0
 
 
-def _problem(address: str, port: int, key: str) -> str:
+def _problem(address: str, port: int, key: str, certificate: str | None) -> str:
     """Why it does not answer; empty when it does."""
-    connection = http.client.HTTPConnection(address, port, timeout=ANSWER_SECONDS)
+    try:
+        connection = _connection(address, port, certificate)
+    except (OSError, ValueError) as error:
+        return f"the gateway at {address}:{port} does not answer: {error}"
     try:
         connection.request("GET", "/v1/models", headers={"Authorization": f"Bearer {key}"})
         answer = connection.getresponse()
@@ -50,6 +55,24 @@ def _problem(address: str, port: int, key: str) -> str:
     finally:
         connection.close()
     return "" if answer.status == 200 else f"the gateway at {address}:{port} answers {answer.status}: {body}"
+
+
+def _connection(address: str, port: int, certificate: str | None) -> http.client.HTTPConnection:
+    """A connection to who has this certificate: it may be for a name that nobody knows here, so it is compared."""
+    if certificate is None:
+        return http.client.HTTPConnection(address, port, timeout=ANSWER_SECONDS)
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    first = Path(certificate).read_text().partition(begin)[2].partition(end)[0]
+    expected = ssl.PEM_cert_to_DER_cert(f"{begin}{first}{end}")
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    connection = http.client.HTTPSConnection(address, port, timeout=ANSWER_SECONDS, context=context)
+    connection.connect()
+    # The key is shown only after this.
+    if connection.sock.getpeercert(binary_form=True) != expected:
+        connection.close()
+        raise OSError("it shows another certificate than the one it was given")
+    return connection
 
 
 if __name__ == "__main__":

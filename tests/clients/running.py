@@ -13,6 +13,8 @@ from subprocess import Popen
 
 from serving.gateway import status
 from serving.gateway.configuration import GatewayConfiguration, ServedReplica, litellm_configuration
+from serving.gateway.keys import Key, digest, written
+from serving.gateway.names import served_names
 from tests.clients.door import Door
 from tests.serving.alone import TOKEN, Ports, agent
 from tests.serving.declarations import declared
@@ -51,16 +53,6 @@ def gateway(directory: Path) -> Iterator[Door]:
 def daemon(directory: Path, replica: ServedReplica, door: int, relay: int) -> Iterator[Popen[bytes]]:
     """The gateway's process before one replica, answering until the end. Raises Silent."""
     directory.mkdir()
-    told = GatewayConfiguration(
-        address="127.0.0.1",
-        port=door,
-        key_file=str(directory / "key"),
-        token_file=str(directory / "token"),
-        fingerprints=("k", "t"),
-        litellm="litellm.yaml",
-        relay_port=relay,
-        replicas=(replica,),
-    )
     cluster = declared(
         ports={"relay": relay},
         weights__0__name=replica.weights,
@@ -69,8 +61,21 @@ def daemon(directory: Path, replica: ServedReplica, door: int, relay: int) -> It
         replicas__0__context_tokens=replica.context_tokens,
         replicas__0__wait_seconds=replica.wait_seconds,
     )
+    told = GatewayConfiguration(
+        address="127.0.0.1",
+        port=door,
+        key_file=str(directory / "key"),
+        keys_file=str(directory / "keys.json"),
+        token_file=str(directory / "token"),
+        fingerprints=("t",),
+        litellm="litellm.yaml",
+        relay_port=relay,
+        replicas=(replica,),
+        names=served_names(cluster, {"a"}),
+    )
     litellm = json.dumps(litellm_configuration(cluster, {"a"}))
     files = {"key": KEY, "token": TOKEN, "gateway.json": told.model_dump_json(), "litellm.yaml": litellm}
+    files["keys.json"] = written([Key(owner="lab", sha256=digest(KEY))])
     for name, content in files.items():
         (directory / name).write_text(content)
     command = [sys.executable, "-m", "serving.gateway.daemon", str(directory / "gateway.json")]

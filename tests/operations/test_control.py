@@ -27,7 +27,7 @@ def secret_file(
 
 
 def unusable(given: control.References) -> list[tuple[str, str]]:
-    return control.unusable(given, on="mac-1")
+    return control.unusable({name: {"kind": "key", "on": "mac-1", **each} for name, each in given.items()})
 
 
 def test_a_secret_is_read_from_a_file_or_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -126,7 +126,7 @@ def test_what_is_public_may_be_read_by_others_but_not_changed(tmp_path: Path, mo
 
 
 def test_several_secrets_travel_as_one_that_is_not_shown():
-    one = control.joined({"big": control.hidden("sesame"), "small": control.hidden("open")})
+    one = control.hidden({"big": control.hidden("sesame"), "small": control.hidden("open")})
 
     assert json.loads(one.unmask()) == {"big": "sesame", "small": "open"}
     assert "sesame" not in repr(one)

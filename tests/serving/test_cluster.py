@@ -4,8 +4,9 @@ from pydantic import ValidationError
 from serving.cluster import Cluster
 from tests.serving.declarations import backend, bent, declared, faults
 
+SECOND = {"name": "v", "path": "/weights/v", "golden": {"question": "Who?", "answer": "Me"}}
 REFUSED = {
-    "a name with a space": (bent(name="my lab"), {"name": "pattern"}),
+    "a lab with a space": (bent(name="my lab"), {"name": "pattern"}),
     "a field misspelt": (bent(machines__0__adress="10.0.0.1"), {"machines/0/adress": "Extra inputs"}),
     "an address that is none": (bent(machines__1__address="m2.local"), {"machines/1/address": "m2.local"}),
     "a number as text": (bent(replicas__0__slots="4"), {"replicas/0/slots": "valid integer"}),
@@ -41,7 +42,7 @@ REFUSED = {
     ),
     "a key for names that nobody serves": (
         bent(gateway__keys=[{"owner": "anna", "secret": {"file": "/k"}, "names": ["w", "v"]}]),
-        {"gateway/keys/0/names": "no weights 'v'"},
+        {"gateway/keys/0/names": "no name 'v'"},
     ),
     "a key for no names": (
         bent(gateway__keys=[{"owner": "anna", "secret": {"file": "/k"}, "names": []}]),
@@ -77,6 +78,10 @@ REFUSED = {
         bent(gateway__external=[backend(name="w")]),
         {"gateway/external/0/name": "'w' is declared twice"},
     ),
+    "a backend in a name that weights are called by": (
+        bent(gateway__external=[backend(name="gpt-4o")], weights__0__also_called=["gpt-4o"]),
+        {"gateway/external/0/name": "'gpt-4o' is declared twice"},
+    ),
     "two backends of one name": (
         bent(gateway__external=[backend(), backend()]),
         {"gateway/external/1/name": "'big' is declared twice"},
@@ -103,11 +108,29 @@ REFUSED = {
     ),
     "a backend with a secret in two places": (
         bent(gateway__external=[backend(secret={"file": "/k", "environment": "K"})]),
-        {"gateway/external/0/secret": "one of the two"},
+        {"gateway/external/0/secret": "declare exactly one"},
     ),
     "a backend with a secret nowhere": (
         bent(gateway__external=[backend(secret={})]),
-        {"gateway/external/0/secret": "one of the two"},
+        {"gateway/external/0/secret": "declare exactly one"},
+    ),
+    "a name of other weights": (
+        bent(weights__1=SECOND, weights__0__also_called=["gpt-4o", "v"]),
+        {"weights/0/also_called/1": "'v' is a name of weights 'v' already; a name leads to one only"},
+    ),
+    "a name twice": (
+        bent(weights__1=SECOND | {"also_called": ["gpt-4o"]}, weights__0__also_called=["gpt-4o", "gpt-4o"]),
+        {"weights/0/also_called/1": "name of weights 'w' already", "weights/1/also_called/0": "of weights 'w' already"},
+    ),
+    "a name with a space": (bent(weights__0__also_called=["gpt 4"]), {"weights/0/also_called/0": "pattern"}),
+    "a price below nothing": (
+        bent(weights__0__price={"prompt_per_million": -1, "answer_per_million": 0}),
+        {"weights/0/price/prompt_per_million": "greater than or equal to 0"},
+    ),
+    "no body at all": (bent(gateway__body_mb=0), {"gateway/body_mb": "greater than or equal to 1"}),
+    "a certificate without its key": (
+        bent(gateway__tls={"certificate": "/tls/lab.pem"}),
+        {"gateway/tls/key": "Field required"},
     ),
     "too few addresses": (bent(thunderbolt__network="10.9.0.0/29"), {"thunderbolt/network": "holds 2 cables; 6"}),
     "addresses in use": (bent(thunderbolt__network="10.0.0.0/24"), {"thunderbolt/network": "management address"}),

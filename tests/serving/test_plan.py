@@ -1,4 +1,5 @@
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,6 +32,10 @@ def plan(
     names = {"node": "node-1", "gateway": "gateway-1", "software": software}
     packages = {kind: SimpleNamespace(name=name) for kind, name in names.items()}
     return Plan(declared(**changes), all_well(), manifests, packages, digests)
+
+
+def wrapped(text: str | Mapping[str, str]) -> str:
+    return text if isinstance(text, str) else json.dumps(text)
 
 
 def agent(machine: str, **changes: object) -> AgentConfiguration:
@@ -118,14 +123,16 @@ def test_a_backend_that_is_none_of_ours_is_told_to_the_gateway_alone_and_its_sec
     configuration = GatewayConfiguration.model_validate_json(named.gateway({"a"}).files["gateway.json"])
     (one,) = configuration.external
 
-    assert references(told.cluster) == {"external big": {"file": None, "environment": "BIG_KEY", "kind": "word"}}
+    assert references(told.cluster) == {
+        "external big": {"file": None, "environment": "BIG_KEY", "kind": "word", "on": "m1"}
+    }
     assert (one.name, one.serves, one.url) == ("big", "qwen3:30b", "http://10.0.0.9:11434/v1")
     assert configuration.external_keys_file == layout.EXTERNAL_KEYS
     assert named.gateway({"a"}).path != another.gateway({"a"}).path
     assert digest("e")[:12] not in configuration.fingerprints
     keys = {"cluster_token": "c", "gateway_key": "g", "external big": "e"}
-    assert told.secrets("m1", keys, str, json.dumps)[layout.EXTERNAL_KEYS] == '{"big": "e"}'
-    assert layout.EXTERNAL_KEYS not in told.secrets("m2", keys, str, json.dumps)
+    assert told.secrets("m1", keys, wrapped)[layout.EXTERNAL_KEYS] == '{"big": "e"}'
+    assert layout.EXTERNAL_KEYS not in told.secrets("m2", keys, wrapped)
     assert told.agent("m1").path == plan().agent("m1").path
 
 
@@ -138,20 +145,20 @@ def test_other_weights_lie_in_another_directory():
 def test_only_the_door_has_the_gateway_and_its_key():
     assert [plan().environments(m) for m in ("m1", "m2")] == [["node", "gateway"], ["node"]]
     keys = {"cluster_token": "c", "gateway_key": "g"}
-    assert plan().secrets("m1", keys, str, json.dumps) == {
+    assert plan().secrets("m1", keys, wrapped) == {
         layout.TOKEN: "c",
         layout.KEY: "g",
         layout.KEYS: written([OWN]),
         layout.EXTERNAL_KEYS: "{}",
     }
-    assert plan().secrets("m2", keys, str, json.dumps) == {layout.TOKEN: "c"}
+    assert plan().secrets("m2", keys, wrapped) == {layout.TOKEN: "c"}
     assert daemons.GATEWAY not in plan().labels("m2")
 
 
 def test_the_door_knows_every_key_by_its_digest_and_the_labs_own_without_limits():
     keys = {"cluster_token": "c", "gateway_key": "g"}
     ben = {"owner": "ben", "secret": {"environment": "BEN"}, "expires": "2026-12-31", "tokens_per_minute": 9}
-    text = plan(gateway__keys=[ANNA, ben]).secrets("m1", keys, str, json.dumps)[layout.KEYS]
+    text = plan(gateway__keys=[ANNA, ben]).secrets("m1", keys, wrapped)[layout.KEYS]
 
     assert parsed(text) == (
         OWN,
@@ -159,6 +166,15 @@ def test_the_door_knows_every_key_by_its_digest_and_the_labs_own_without_limits(
         Key(owner="ben", sha256=digest("key ben"), expires="2026-12-31", tokens_per_minute=9),
     )
     assert [word for word in ("/keys/anna", "BEN") if word in text] == []
+
+
+def test_a_key_for_weights_is_one_for_all_their_names():
+    keys = {"cluster_token": "c", "gateway_key": "g"}
+    changes = {"weights__0__also_called": ["gpt-4o", "org/w"]}
+    ben = {"owner": "ben", "secret": {"environment": "BEN"}, "names": ["gpt-4o"]}
+    text = plan(gateway__keys=[ANNA, ben], **changes).secrets("m1", keys, wrapped)[layout.KEYS]
+
+    assert [key.names for key in parsed(text)] == [None, ("w", "gpt-4o", "org/w"), ("gpt-4o",)]
 
 
 def test_other_keys_neither_make_another_release_of_the_gateway_nor_of_anything_else():
@@ -179,7 +195,7 @@ def test_another_cluster_token_makes_other_releases():
 def test_where_secrets_lie_and_what_they_are_is_told_by_owner():
     told = references(declared(gateway__keys=[ANNA]))
 
-    assert told == {"key anna": {"file": "/keys/anna", "environment": None, "kind": "key"}}
+    assert told == {"key anna": {"file": "/keys/anna", "environment": None, "kind": "key", "on": "m1"}}
 
 
 def test_the_agent_of_a_replica_is_not_loaded_before_the_roll_reaches_it():
@@ -220,3 +236,35 @@ def test_an_even_split_is_not_told():
 
     assert replica is not None
     assert (replica.sharding, replica.layers) == ("pipeline", None)
+
+
+TLS = {"gateway__tls": {"certificate": "/me/lab.pem", "key": "/me/lab.key"}}
+PAIR = {"tls certificate": "cert", "tls key": "key"}
+
+
+def test_a_declared_certificate_goes_to_the_door_alone_as_a_secret():
+    keys = {"cluster_token": "c", "gateway_key": "g", **PAIR}
+
+    assert references(declared(**TLS)) == {
+        "tls certificate": {"file": "/me/lab.pem", "environment": None, "kind": "public", "on": "m1"},
+        "tls key": {"file": "/me/lab.key", "environment": None, "kind": "text", "on": "m1"},
+    }
+    here = plan(**TLS).secrets("m1", keys, wrapped)
+    assert (here[layout.CERTIFICATE], here[layout.CERTIFICATE_KEY]) == ("cert", "key")
+    assert plan(**TLS).secrets("m2", keys, wrapped) == {layout.TOKEN: "c"}
+
+
+def test_another_certificate_makes_another_release_of_the_gateway_and_of_nothing_else():
+    def planned(certificate: str) -> Plan:
+        return plan(**TLS, digests={**DIGESTS, "tls certificate": digest(certificate), "tls key": digest("key")})
+
+    assert planned("aa").gateway({"a"}).path != planned("bb").gateway({"a"}).path
+    assert planned("aa").agent("m1").path == planned("bb").agent("m1").path
+
+
+def test_the_gateway_is_told_its_names_and_its_bounds():
+    changes = {"weights__0__also_called": ["gpt-4o"], "gateway__body_mb": 2}
+    told = GatewayConfiguration.model_validate_json(plan(**changes).gateway({"a"}).files["gateway.json"])
+
+    assert [(name.name, name.weights) for name in told.names] == [("w", "w"), ("gpt-4o", "w")]
+    assert (told.body_bytes, told.certificate_file) == (2 * 2**20, None)

@@ -14,7 +14,7 @@ from serving.api import StateName
 from serving.endpoint import relayed
 from serving.endpoint.exchange import Exchange
 from serving.errors import RequestRefused, UpstreamUnreachable
-from tests.serving.endpoint.clients import STREAM, Client, Service, served
+from tests.serving.endpoint.clients import STREAM, Client, Service, served, tokenizer
 from tests.serving.speaking import USAGE, Script, chat, made_of, said, speaking
 
 HE, LLO, STOP = made_of(chat(content="He"), 1), made_of(chat(content="llo"), 2), made_of(chat("stop"), 3)
@@ -47,6 +47,46 @@ def test_chunks_keep_their_private_field_and_usage_comes_unasked(script: Script)
 
     assert [chunk["cidermill"]["tokens"] for chunk in chunks] == [[1], [2], [3]]
     assert (usage["usage"], last) == (USAGE["usage"], "[DONE]")
+
+
+def test_a_relay_hears_how_long_the_prompt_is_before_the_answer(script: Script):
+    comments = [line for line in answered(script).lines if not line.startswith("data: ")]
+
+    assert [relayed.prompt_tokens(line) for line in comments] == [9]
+
+
+def test_who_is_no_relay_hears_nothing_of_the_kind(script: Script):
+    async def play(service: Service) -> None:
+        assert not [line for line in (await service.ask(STREAM).over()).lines if line.startswith(":")]
+
+    served(script, play)
+
+
+def told_to_stop(script: Script, words: str, *stops: str, end: int | None = None) -> list[str]:
+    """What a relay hears of the stop sequences, when an answer of these words is stopped."""
+    *tokens, last = tokenizer().result().tokens("text", {"prompt": words})
+    script.say(made_of(chat(content=words), *tokens), made_of(chat("stop"), last if end is None else end), USAGE)
+    comments = [line for line in answered(script, STREAM | {"stop": [*stops]}).lines if line.startswith(":")]
+    return [stop for stop in map(relayed.stopped_by, comments) if stop is not None]
+
+
+def test_a_relay_hears_which_stop_sequence_ended_an_answer(script: Script):
+    assert told_to_stop(script, "one two three", "two three", "four") == ["two three"]
+
+
+def test_of_two_that_are_in_an_answer_it_was_the_last(script: Script):
+    assert told_to_stop(script, "one two three", "one", "three") == ["three"]
+
+
+def test_an_answer_that_came_to_its_own_end_was_not_stopped(script: Script):
+    (end,) = tokenizer().result()._tokenizer.eos_token_ids  # pyright: ignore[reportPrivateUsage]
+
+    assert told_to_stop(script, "one two three", "two", end=end) == []
+
+
+@pytest.mark.parametrize("comment", [": alive", ": prompt", ": prompt x", "prompt 5", ""])
+def test_other_comments_tell_of_no_prompt(comment: str):
+    assert relayed.prompt_tokens(comment) is None
 
 
 def test_tokens_that_a_relay_has_are_handed_on_and_pass_no_policy(script: Script):

@@ -172,3 +172,18 @@ def test_metrics_tell_how_requests_ended_and_none_of_their_words(script: Script)
         assert "Hello" not in told
 
     served(script, play)
+
+
+@pytest.mark.parametrize(("words", "least"), [(1, 5), (5000, 5000)])
+def test_a_prompt_is_counted_whether_it_fits_or_not_and_nobody_is_asked(script: Script, words: int, least: int):
+    body = HELLO | {"messages": [{"role": "user", "content": "word " * words}]}
+    response = answered(script, body, path="/count", state="broken")
+
+    assert response.json["input_tokens"] >= least
+    assert script.asked == []
+
+
+def test_what_cannot_be_read_is_not_counted(script: Script):
+    response = answered(script, HELLO | {"messages": 5}, path="/count")
+
+    assert (response.status, response.json["error"]["param"]) == (400, "messages")

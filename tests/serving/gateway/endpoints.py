@@ -16,8 +16,9 @@ from typing import Any
 from starlette.applications import Starlette
 
 from serving.api import GENERATION_HEADER
+from serving.gateway.aside import Aside
 from serving.gateway.configuration import ServedReplica
-from serving.gateway.relay import application
+from serving.gateway.relay import Beside, application
 from serving.gateway.relay_replicas import Known, Replicas, Times
 from serving.gateway.relay_upstream import Endpoints
 from tests.serving.endpoint.clients import CHAT, HELLO, Client
@@ -232,11 +233,11 @@ class Relaying:
 
 @asynccontextmanager
 async def relaying(
-    *replicas: ServedReplica, silent_seconds: float = 5, times: Times = SOON
+    *replicas: ServedReplica, silent_seconds: float = 5, times: Times = SOON, aside: Aside | None = None
 ) -> AsyncGenerator[Relaying, None]:
     """The relay over these replicas, all looked at once."""
     all_of_them = Replicas(replicas, TOKEN, times)
-    app = application(all_of_them, Endpoints(TOKEN, silent_seconds), TOKEN)
+    app = application(all_of_them, Endpoints(TOKEN, silent_seconds), TOKEN, Beside(aside or Aside()))
     async with app.router.lifespan_context(app):
         relaying = Relaying(app, all_of_them)
         await relaying.until(lambda: all(each.seen.at for each in all_of_them.known))

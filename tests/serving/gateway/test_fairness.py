@@ -20,8 +20,8 @@ from starlette.routing import Route
 from serving.endpoint.responses import ERRORS
 from serving.gateway.keys import Key, digest
 from tests.serving.endpoint.clients import Service
-from tests.serving.gateway.endpoints import Scripted
-from tests.serving.gateway.starting import KEY, free_ports, started
+from tests.serving.gateway.endpoints import served
+from tests.serving.gateway.running import KEY, started
 from tests.serving.speaking import USAGE, chat, said, speaking
 from tests.serving.waiting import wait_until
 
@@ -57,20 +57,18 @@ def endpoint(port: int) -> Iterator[tuple[Service, int]]:
 
 
 def test_a_key_with_one_request_is_not_behind_all_those_of_a_key_with_many(tmp_path: Path):
-    go_on, ports = threading.Event(), free_ports()
+    go_on = threading.Event()
     ben = Key(owner="ben", sha256=digest(BENS))
 
     def ask(key: str, words: str) -> int:
         body: dict[str, Any] = {"model": "cider-1", "messages": [{"role": "user", "content": words}]}
         headers = {"authorization": f"Bearer {key}"}
-        return httpx.post(
-            f"http://127.0.0.1:{ports[0]}/v1/chat/completions", json=body, headers=headers, timeout=120
-        ).status_code
+        return httpx.post(f"{gateway.url}/v1/chat/completions", json=body, headers=headers, timeout=120).status_code
 
     with speaking() as mlx_lm, endpoint(mlx_lm.port) as (service, port), ThreadPoolExecutor(MANY + 2) as pool:
         mlx_lm.earlier.append([go_on, *said(*HELLO)])
         mlx_lm.say(*HELLO)
-        gateway = started(tmp_path, ports, Scripted("a", port), keys=[ben])
+        gateway = started(tmp_path, [served("a", port)], keys=[ben])
         try:
             asking = [pool.submit(ask, KEY, "one of many") for _ in range(MANY + 1)]
             wait_until(lambda: service.endpoint.report.queued == MANY, seconds=60)
@@ -80,8 +78,8 @@ def test_a_key_with_one_request_is_not_behind_all_those_of_a_key_with_many(tmp_p
             statuses = {each.result() for each in asking}
         finally:
             go_on.set()
-            gateway.terminate()
-            gateway.wait(60)
+            gateway.process.terminate()
+            gateway.process.wait(60)
 
     order = [json.dumps(body) for _, body in mlx_lm.asked]
     assert statuses == {200}

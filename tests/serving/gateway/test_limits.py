@@ -6,19 +6,18 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from subprocess import Popen
 from typing import Any
 
 import httpx
 import pytest
 
 from serving.gateway.keys import Key, digest, written
-from tests.serving.gateway.endpoints import HE, HELLO_WHOLE, LLO, Answer, Scripted, endpoint
-from tests.serving.gateway.starting import KEY, OWN, free_ports, started
+from tests.serving.gateway.endpoints import HE, HELLO_WHOLE, LLO, Answer, Scripted, endpoint, served
+from tests.serving.gateway.running import KEY, OWN, Running, running
 from tests.serving.speaking import USAGE, made_of, said, text
 from tests.serving.waiting import wait_until
 
+SECOND = {"name": "cider-2", "path": "/weights/2", "golden": {"question": "Who?", "answer": "Me"}}
 MESSAGES = [{"role": "user", "content": "Hello"}]
 CHAT: dict[str, Any] = {"model": "cider-1", "messages": MESSAGES}
 APIS: dict[str, dict[str, Any]] = {
@@ -32,9 +31,9 @@ COMPLETION = {"/v1/completions": {"model": "cider-1", "prompt": "Hello"}}
 class Gateway:
     """The gateway under test, from outside."""
 
-    def __init__(self, url: str, keys: Path) -> None:
-        self.http = httpx.Client(base_url=url, timeout=120, limits=httpx.Limits(max_connections=None))
-        self.keys = keys
+    def __init__(self, running: Running) -> None:
+        self.http = httpx.Client(base_url=running.url, timeout=120, limits=httpx.Limits(max_connections=None))
+        self.keys = running.directory / "keys.json"
 
     def hand_out(self, *keys: Key) -> None:
         """Only the lab's own key and these are valid from now on."""
@@ -69,22 +68,19 @@ def both() -> Iterator[tuple[Scripted, Scripted]]:
 
 
 @pytest.fixture(scope="module")
-def process(
-    both: tuple[Scripted, Scripted], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Popen[bytes], Gateway]]:
-    directory, ports = tmp_path_factory.mktemp("gateway"), free_ports()
-    process = started(directory, ports, *both, name="cider-2")
-    gateway = Gateway(f"http://127.0.0.1:{ports[0]}", directory / "keys.json")
-    with gateway.http:
-        yield process, gateway
-    process.terminate()
-    assert process.wait(60) == 0
+def standing_gateway(both: tuple[Scripted, Scripted], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    replicas = [served("a", both[0].port), served("b", both[1].port, weights="cider-2")]
+    changes = {"weights__1": SECOND, "replicas__1__weights": "cider-2"}
+    with running(tmp_path_factory.mktemp("gateway"), replicas, **changes) as started:
+        gateway = Gateway(started)
+        with gateway.http:
+            yield gateway
 
 
 @pytest.fixture
-def gateway(process: tuple[Popen[bytes], Gateway]) -> Gateway:
-    process[1].hand_out()
-    return process[1]
+def gateway(standing_gateway: Gateway) -> Gateway:
+    standing_gateway.hand_out()
+    return standing_gateway
 
 
 @pytest.fixture

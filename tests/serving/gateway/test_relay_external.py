@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from serving.gateway.configuration import ExternalBackend
-from serving.gateway.relay import application
+from serving.gateway.relay import Beside, application
 from serving.gateway.relay_external import Backends
 from serving.gateway.relay_replicas import Replicas
 from serving.gateway.relay_upstream import Endpoints
@@ -43,7 +43,9 @@ def play(
 ) -> None:
     async def run() -> None:
         replicas = Replicas([served(script.name, script.port, **changes) for script in scripts], TOKEN, SOON)
-        app = application(replicas, Endpoints(TOKEN, 20), TOKEN, Backends([backend], {backend.name: KEY}))
+        app = application(
+            replicas, Endpoints(TOKEN, 20), TOKEN, Beside(external=Backends([backend], {backend.name: KEY}))
+        )
         async with app.router.lifespan_context(app):
             relaying = Relaying(app, replicas)
             await relaying.until(lambda: all(each.seen.at for each in replicas.known))
