@@ -66,7 +66,8 @@ async def said(*command: str) -> str | None:
         async with asyncio.timeout(_TIMEOUT_SECONDS):
             printed, _ = await process.communicate()
     except TimeoutError:
-        process.kill()
+        with suppress(ProcessLookupError):  # it may have ended while we were the ones who got no time to look
+            process.kill()
         await process.wait()
         return None
     return printed.decode(errors="replace") if process.returncode == 0 else None
