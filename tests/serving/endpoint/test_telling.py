@@ -56,6 +56,20 @@ def test_a_completion_is_continued_as_well():
     assert hear(told, made_of(text("abc", "stop"), 1, 2)) == [text("c", "stop")]
 
 
+def test_an_answer_whose_call_could_not_be_read_does_not_end_with_a_call():
+    told = Told()
+
+    assert hear(told, made_of(chat("tool_calls"), 1, 2)) == [chat("stop")]
+    assert told.finish == "stop"
+
+
+def test_an_answer_ends_with_the_call_that_was_told_before():
+    told = Told()
+    called = chat(tool_calls=[call(0, "f", "{}")])
+
+    assert hear(told, made_of(called, 1), made_of(chat("tool_calls"), 2)) == [called, chat("tool_calls")]
+
+
 def test_a_call_that_was_told_is_not_told_again_whatever_its_new_identity():
     told = Told()
     hear(told, made_of(chat(tool_calls=[call(0, "f", "{}")]), 1, 2))
