@@ -23,9 +23,21 @@ while [ $# -gt 0 ]; do
 done
 
 # This runs for nearly everything a deploy does, so it starts as few processes as it can.
-caller=$(id) # uid=501(admin) gid=20(staff) groups=20(staff),80(admin)
+while read -r name first rest; do
+    case $name in
+        Uid:) caller_uid=${first%%	*} ;;
+        Gid:) caller_gid=${first%%	*} ;;
+        Groups:) caller_groups=" $caller_gid $first $rest " ;;
+    esac
+done </proc/self/status
+caller_name=''
+while IFS=: read -r name _ its_uid _; do
+    [ "$its_uid" != "$caller_uid" ] || { caller_name=$name; break; }
+done </etc/passwd
 allowed=''
-case ${caller##* groups=} in *'(admin)'* | *'(wheel)'*) allowed=yes ;; esac
+while IFS=: read -r name _ its_gid _; do
+    case $name in admin | wheel) case $caller_groups in *" $its_gid "*) allowed=yes ;; esac ;; esac
+done </etc/group
 asks=''
 [ ! -f /System/Standin/memory/sudo.json ] || while read -r line || [ -n "$line" ]; do
     case $line in *true*) asks=yes ;; esac
@@ -56,10 +68,8 @@ case $command in */*) ;; *) command -v "$command" >/dev/null || refuse "$command
 # Built from the inside out: the command with its VAR=value, as the user, in sudo's environment, through su to root.
 case $1 in *=*) set -- /usr/bin/env "$@" ;; esac
 [ "$uid:$gid" = 0:0 ] || set -- /usr/bin/setpriv --reuid "$uid" --regid "$gid" --init-groups "$@"
-caller_name=${caller#*(} caller_name=${caller_name%%)*}
-from_uid=${caller#uid=} from_gid=${caller#* gid=}
 export HOME="${home:-$target_home}" USER="$user" LOGNAME="$user"
-export SUDO_UID="${from_uid%%(*}" SUDO_GID="${from_gid%%(*}" SUDO_USER="$caller_name"
+export SUDO_UID="$caller_uid" SUDO_GID="$caller_gid" SUDO_USER="$caller_name"
 [ -n "$keep_all" ] || set -- /usr/bin/env -i "PATH=$PATH" "HOME=$HOME" "USER=$USER" "LOGNAME=$LOGNAME" \
     "SUDO_USER=$SUDO_USER" "SUDO_UID=$SUDO_UID" "SUDO_GID=$SUDO_GID" SHELL=/bin/sh ${MAIL+"MAIL=$MAIL"} \
     ${TERM+"TERM=$TERM"} ${TZ+"TZ=$TZ"} ${LANG+"LANG=$LANG"} ${LC_ALL+"LC_ALL=$LC_ALL"} ${LC_CTYPE+"LC_CTYPE=$LC_CTYPE"} "$@"
