@@ -22,12 +22,12 @@ from operations import (
     secrets,
     weights,
 )
-from serving import certificate, daemons, layout, looking, plan, report, seen, verdict, versions
+from serving import certificate, daemons, hidden, layout, looking, plan, report, seen, verdict, versions
 from serving.cluster import Cluster
 from serving.weights import manifests
 
 me, cluster = host.data.machine, fleet.once(Cluster.model_validate_json, host.data.declaration)
-account, given, weights_files = cluster.account.name, plan.references(cluster), fleet.once(manifests, cluster)
+account, given, weights_files = cluster.account.name, hidden.references(cluster), fleet.once(manifests, cluster)
 
 # Look at every Mac and judge the whole lab: nothing has been changed yet, and a refusal leaves it so.
 facts = fleet.look(lambda name: looking.at(cluster, weights_files, name))
@@ -38,9 +38,9 @@ fleet.refuse([*report.refusals(findings), *control.unusable(given), *fleet.once(
 
 python = pythons.python_for(me, facts[me], declared=cluster.python.model_dump(), root=layout.PYTHON)
 packages = packaging.packages(target=python.target, package="serving", mac_wheels=versions.JACCL_WHEEL)
-keys = control.kept_secrets(cluster.name, [plan.CLUSTER_TOKEN, plan.GATEWAY_KEY], given=given)
+keys = control.kept_secrets(cluster.name, [hidden.CLUSTER_TOKEN, hidden.GATEWAY_KEY], given=given)
 planned = plan.Plan(cluster, lab, weights_files, packages, control.digests(keys))
-clients = {"path": control.client_file(cluster.name), "variables": report.variables(cluster, keys[plan.GATEWAY_KEY])}
+clients = {"path": control.client_file(cluster.name), "variables": report.variables(cluster, keys[hidden.GATEWAY_KEY])}
 fleet.settled(__file__)
 
 # Prepare: everything that disturbs nobody, on all Macs at once.

@@ -24,7 +24,7 @@ from serving.configuration import (
     Member,
     ReplicaConfiguration,
 )
-from serving.declared import Declared, External, Replica, SecretReference, Tls
+from serving.declared import Declared, External, Replica, Tls
 from serving.endpoint.requests import body_limit
 from serving.gateway.configuration import (
     ExternalBackend,
@@ -34,6 +34,14 @@ from serving.gateway.configuration import (
 )
 from serving.gateway.keys import Key, key_of, written
 from serving.gateway.names import covered, served_names
+from serving.hidden import (
+    CLUSTER_TOKEN,
+    GATEWAY_KEY,
+    TLS_CERTIFICATE,
+    TLS_KEY,
+    external_secrets,
+    key_secret,
+)
 from serving.layers import split
 from serving.layout import (
     CERTIFICATE,
@@ -54,11 +62,6 @@ from serving.layout import (
 )
 from serving.seen import Mac, Seen
 from serving.transport import cable_addresses, ring_hosts
-
-CLUSTER_TOKEN, GATEWAY_KEY = "cluster_token", "gateway_key"
-"""Names of the secrets: what agents ask of each other and of the gateway, and what clients show."""
-TLS_CERTIFICATE, TLS_KEY = "tls certificate", "tls key"
-"""Those of TLS, if it is declared."""
 
 GATEWAY_SECONDS = 120
 """LiteLLM takes 5 to 30 seconds to begin; a machine that has just restarted has other things to do as well."""
@@ -145,7 +148,7 @@ class Plan:
         mine = {TOKEN: keys[CLUSTER_TOKEN]}
         if not self._is_door(machine):
             return mine
-        theirs = {name: keys[secret] for name, secret in _external_secrets(self.cluster).items()}
+        theirs = {name: keys[secret] for name, secret in external_secrets(self.cluster).items()}
         pair = {} if self._tls is None else {CERTIFICATE: keys[TLS_CERTIFICATE], CERTIFICATE_KEY: keys[TLS_KEY]}
         # Written without any as well: what is no longer declared leaves no key behind.
         return mine | {KEY: keys[GATEWAY_KEY], KEYS: wrap(self._keys()), EXTERNAL_KEYS: wrap(theirs)} | pair
@@ -248,7 +251,7 @@ class Plan:
 
     def gateway(self, proven: Collection[str]) -> Release:
         """The release of `dev.cidermill.gateway`: it lists the proven replicas and no others."""
-        theirs = _external_secrets(self.cluster)
+        theirs = external_secrets(self.cluster)
         litellm = json.dumps(litellm_configuration(self.cluster, proven), indent=2) + "\n"
         pair = () if self._tls is None else (TLS_CERTIFICATE, TLS_KEY)
         configuration = GatewayConfiguration(
@@ -273,8 +276,8 @@ class Plan:
     def _keys(self) -> str:
         """The file of keys: the lab's own, which is the lab's by name and without limits, and all that are declared."""
         own = Key(owner=self.cluster.name, sha256=self.digests[GATEWAY_KEY])
-        declared = {key: covered(self.cluster, key.names) for key in self.cluster.gateway.keys}
-        return written([own, *(key_of(key, self.digests[_key(key.owner)], names) for key, names in declared.items())])
+        digests = {key: self.digests[key_secret(key.owner)] for key in self.cluster.gateway.keys}
+        return written([own, *(key_of(key, sha, covered(self.cluster, key.names)) for key, sha in digests.items())])
 
     @property
     def _tls(self) -> Tls | None:
@@ -315,15 +318,6 @@ class Plan:
 
     def _is_door(self, machine: str) -> bool:
         return machine == self.cluster.gateway.machine
-
-
-def _external_secrets(cluster: Cluster) -> dict[str, str]:
-    """The names of the secrets of external backends, by the names of these."""
-    return {each.name: _external(each.name) for each in cluster.gateway.external if each.secret is not None}
-
-
-def _external(backend: str) -> str:
-    return f"external {backend}"
 
 
 def _backend(declared: External) -> ExternalBackend:
@@ -388,30 +382,6 @@ def _replica(
         grace_seconds=replica.grace_seconds,
         rank_port=cluster.ports.rank,
     )
-
-
-def references(cluster: Cluster) -> dict[str, dict[str, str | None]]:
-    """Where the secrets are found that are not made here, and what each is for, as what reads them wants it."""
-    keys = {_key(key.owner): (key.secret, "key") for key in cluster.gateway.keys}
-    external = {backend.name: backend.secret for backend in cluster.gateway.external}
-    words = {_external(name): (secret, "word") for name, secret in external.items() if secret is not None}
-    on = cluster.gateway.machine
-    return {
-        name: {**secret.model_dump(), "kind": kind, "on": on}
-        for name, (secret, kind) in {**keys, **words, **_tls_references(cluster)}.items()
-    }
-
-
-def _tls_references(cluster: Cluster) -> dict[str, tuple[SecretReference, str]]:
-    tls = cluster.gateway.tls
-    if tls is None:
-        return {}
-    pair = {TLS_CERTIFICATE: (tls.certificate, "public"), TLS_KEY: (tls.key, "text")}
-    return {name: (SecretReference(file=path), kind) for name, (path, kind) in pair.items()}
-
-
-def _key(owner: str) -> str:
-    return f"key {owner}"
 
 
 def weights_directory(name: str, manifest: Manifest) -> str:

@@ -14,8 +14,9 @@ from operations.command.connecting import Connected, connected, console
 from operations.console import drawn
 from operations.inventory import machine_name
 from operations.rehearsal import Difference, rehearsal
-from serving import certificate, daemons, layout, looking, plan, report, seen, verdict
+from serving import certificate, daemons, layout, looking, report, seen, verdict
 from serving.cluster import Cluster
+from serving.hidden import references
 from serving.verdict import Finding
 from serving.weights import manifests
 
@@ -49,7 +50,7 @@ def _findings(lab: Connected) -> tuple[dict[str, seen.Seen], list[Finding]]:
 
 def _secrets(cluster: Cluster) -> Iterator[Finding]:
     """What is given by reference and cannot be used; a deploy refuses it, and its rehearsal ends there silently."""
-    for machine, fault in [*control.unusable(plan.references(cluster)), *certificate.refusals(cluster)]:
+    for machine, fault in [*control.unusable(references(cluster)), *certificate.refusals(cluster)]:
         yield Finding(machine, "secrets", fault.rstrip("."), "every declared secret", "See above.")
 
 

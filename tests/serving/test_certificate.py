@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from serving import certificate, plan, report
+from serving import certificate, report
 from serving.gateway import status
+from serving.hidden import references
 from tests.serving.certificates import NOW, Pair, pair
 from tests.serving.declarations import declared
 from tests.serving.listening import listening
@@ -81,12 +82,12 @@ def test_of_a_pair_that_is_not_there_nothing_is_said_beside_what_the_reader_of_s
     (tmp_path / "lab.key").unlink()
 
     assert certificate.refusals(cluster) == []
-    assert plan.references(cluster)["tls key"]["file"] == str(tmp_path / "lab.key")
+    assert references(cluster)["tls key"]["file"] == str(tmp_path / "lab.key")
 
 
 def test_where_none_is_declared_nothing_is_asked_for():
     assert certificate.refusals(declared()) == []
-    assert plan.references(declared()) == {}
+    assert references(declared()) == {}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from serving.configuration import AgentConfiguration, File, LinksConfiguration, 
 from serving.errors import LayersRefused
 from serving.gateway.configuration import GatewayConfiguration, ServedReplica
 from serving.gateway.keys import Key, digest, parsed, written
-from serving.plan import Plan, references
+from serving.hidden import references
+from serving.plan import Plan
 from tests.serving.declarations import backend, declared
 from tests.serving.labs import all_well, domain
 
