@@ -186,7 +186,7 @@ cluster = declare(
         # (default) None: plain HTTP. Otherwise a certificate and its key, and the gateway speaks HTTPS only:
         #     {"certificate": "/Users/me/lab.pem", "key": "/Users/me/lab.key", "host": "llm.example.org"}
         # "certificate" and "key" are PEM files on the machine you type on, the certificate first and then those above
-        # it; the key is sent as a secret. "host" is the name that clients call the gateway by, which the certificate
+        # it; the key is readable by you alone, and sent as a secret. "host" is the name that clients call the gateway by, which the certificate
         # must be for; None takes its address.
         "tls": None,
         # (default: none) Keys to hand out, beside the lab's own in `.cidermill/lab.env`, which has no limits. What is
@@ -200,7 +200,8 @@ cluster = declare(
                 # {"environment": name}. At least 20 characters, by chance: `openssl rand -base64 32`. The Macs get a
                 # digest of it.
                 "secret": {"file": "~/.config/cidermill/anna.key"},
-                # (default) Which of the weights it may ask for; None: all of them.
+                # (default) What it may ask for; weights come with all their other names, and one of these alone brings
+                # nothing else. Other servers that answer by name are named like weights. None: everything.
                 "names": ["qwen3-235b-instruct-8bit"],
                 # (default) Requests within any 60 seconds; more are told when to come again (429). None: no limit.
                 "requests_per_minute": 60,
