@@ -186,8 +186,8 @@ cluster = declare(
         # (default) None: plain HTTP. Otherwise a certificate and its key, and the gateway speaks HTTPS only:
         #     {"certificate": "/Users/me/lab.pem", "key": "/Users/me/lab.key", "host": "llm.example.org"}
         # "certificate" and "key" are PEM files on the machine you type on, the certificate first and then those above
-        # it; the key is readable by you alone, and sent as a secret. "host" is the name that clients call the gateway by, which the certificate
-        # must be for; None takes its address.
+        # it; the key is readable by you alone, and sent as a secret. "host" is the name that clients call the gateway
+        # by, which the certificate must be for; None takes its address.
         "tls": None,
         # (default: none) Keys to hand out, beside the lab's own in `.cidermill/lab.env`, which has no limits. What is
         # added, changed or taken away here counts from the deploy on; no request under way is disturbed by it.

@@ -163,6 +163,20 @@ def test_a_machine_with_a_fault_of_its_own_still_counts_as_declared():
     assert set(faults(bent(machines__0__address="nowhere"))) == {"machines/0/address"}
 
 
+def test_a_key_may_be_for_weights_for_another_name_of_theirs_and_for_a_backend_by_its_name():
+    keys = [{"owner": "anna", "secret": {"file": "/k"}, "names": ["w", "gpt-4o", "big"]}]
+
+    assert faults(bent(weights__0__also_called=["gpt-4o"], gateway__keys=keys, gateway__external=[backend()])) == {}
+
+
+def test_a_backend_that_only_stands_in_has_no_name_for_a_key():
+    keys = [{"owner": "anna", "secret": {"file": "/k"}, "names": ["big"]}]
+    instead = backend(use="when no replica can", instead_of=["w"])
+    told = faults(bent(gateway__keys=keys, gateway__external=[instead]))
+
+    assert "no name 'big' is declared" in told["gateway/keys/0/names"]
+
+
 def test_jaccl_needs_every_pair_cabled():
     data = bent(
         replicas=[

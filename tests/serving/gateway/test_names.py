@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from serving.gateway.names import deployments, published, published_to_anthropics, served_names
-from tests.serving.declarations import declared
+from serving.gateway.names import covered, deployments, published, published_to_anthropics, served_names
+from tests.serving.declarations import backend, declared
 
 PRICE = {"prompt_per_million": 0.25, "answer_per_million": 2}
 TWO = declared(
@@ -22,6 +22,16 @@ TWO = declared(
     replicas__0__context_tokens=4096,
     replicas__1__weights="v",
 )
+
+
+V_BESIDE = {
+    "weights__1": {
+        "name": "v",
+        "path": "/weights/v",
+        "golden": {"question": "Who?", "answer": "Me"},
+        "also_called": ["gpt-v"],
+    }
+}
 
 
 def listed(*proven: str, **changes: Any) -> list[dict[str, Any]]:
@@ -42,6 +52,21 @@ def test_an_alias_is_a_name_like_any_other_and_leads_to_the_weights_by_their_own
 
 def test_names_of_weights_that_no_proven_replica_serves_are_not_served():
     assert [each["model_name"] for each in listed("b")] == ["v", "org/v:8bit"]
+
+
+def test_what_a_backend_that_is_none_of_ours_answers_comes_after_what_replicas_serve():
+    instead = backend(name="other", use="when no replica can", instead_of=["v", "w"])
+    names = listed("a", gateway__external=[backend(context_tokens=4096), instead], **V_BESIDE)
+
+    # Weights that no replica serves yet are answered for as well, by all their names.
+    assert [each["model_name"] for each in names] == ["w", "big", "v", "gpt-v"]
+    assert [each["litellm_params"]["model"] for each in names[1:]] == ["hosted_vllm/big", *["hosted_vllm/v"] * 2]
+    assert names[1]["model_info"]["max_input_tokens"] == 4096
+
+
+def test_a_key_for_weights_covers_all_their_names_and_one_for_another_name_covers_that():
+    assert covered(TWO, ["v", "gpt-4o", "big"]) == ("v", "org/v:8bit", "gpt-4o", "big")
+    assert covered(TWO, None) is None
 
 
 def test_a_name_promises_what_each_of_its_replicas_holds():
