@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 
 # What its import warns of is not ours.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*ReadOnly. qualifier:UserWarning"),
+]
 
 BEGINNING = datetime(2026, 11, 21, tzinfo=UTC)
 
