@@ -104,7 +104,6 @@ def test_a_second_deploy_changes_nothing_and_disturbs_no_request(client: OpenAI)
 
     assert second.result().code == 0, second.result().output
     assert changes(second.result()) == 0
-    assert len(answers) > 4
     assert {answer.strip() for answer in answers} == {GOLDEN_ANSWER}
 
 
