@@ -22,8 +22,7 @@ Facts = Mapping[str, tuple[FactBase[Any], Mapping[str, Any]]]
 
 # Facts are told apart by their place in the mapping: their names may be paths.
 _MARK = "@@@"
-_BEGINS = re.compile(rf"{_MARK} (\d{{1,4}})")
-_ENDS = re.compile(rf"{_MARK} (\d{{1,4}}) ended (\d{{1,3}})")
+_MARKED = re.compile(rf"{_MARK} (\d{{1,4}})(?: ended (\d{{1,3}}))?")
 
 
 def together(facts: Facts) -> str:
@@ -74,17 +73,16 @@ def _parts(output: Iterable[str]) -> dict[int, list[str] | None]:
     begun = Counter[int]()
     place, lines = -1, list[str]()
     for line in lines_of(output):
-        if not line.startswith(_MARK):
+        marked = _MARKED.fullmatch(line)
+        if marked is None:
             lines.append(line)
-        elif begins := _BEGINS.fullmatch(line):
-            place, lines = int(begins[1]), []
+        elif marked[2] is None:
+            place, lines = int(marked[1]), []
             begun[place] += 1
-        elif ends := _ENDS.fullmatch(line):
-            whole = int(ends[1]) == place and ends[2] == "0" and begun[place] == 1
-            parts[int(ends[1])] = _without_last_break(lines) if whole else None
-            place = -1
         else:
-            lines.append(line)
+            whole = int(marked[1]) == place and marked[2] == "0" and begun[place] == 1
+            parts[int(marked[1])] = _without_last_break(lines) if whole else None
+            place = -1
     return {place: part if begun[place] == 1 else None for place, part in parts.items()}
 
 

@@ -30,15 +30,12 @@ print('{"version": "%s", "platform": "%s", "libc": ["%s", "%s"]}' % (sys.version
 """
 _EACH = r"""
 my ($root, $receipt) = @ARGV;
-if (!opendir my $listing, $root) {
-    die "$root: $!\n" if $! != 2;
-} else {
-    for my $directory (map { "$root/$_" } sort grep { !/^\./ } readdir $listing) {
-        next if !-d $directory;
-        print "directory $directory\n";
-        open my $text, "<", "$directory/$receipt" or next;
-        print <$text>, "\n";
-    }
+opendir my $listing, $root or $! == 2 ? exit 0 : die "$root: $!\n";
+for my $directory (map { "$root/$_" } sort grep { !/^\./ } readdir $listing) {
+    next if !-d $directory;
+    print "directory $directory\n";
+    open my $text, "<", "$directory/$receipt" or next;
+    print <$text>, "\n";
 }
 """
 

@@ -32,23 +32,28 @@ _SHELL_SECONDS = 60
 _SHOWN_CHARACTERS = 400
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
-_IN_PERL = "-e"
+_MARKED = re.compile(rf"{_MARK}(?: (.*))?")
+
 # Arguments: seconds, number of words, the words of a command; then, as often as there is one more, the mark that
-# begins its answer and the same again. $! is 2 when there is no such file. Digest::SHA is loaded once for all in
-# perl that names it, before the fork; where that fails, the one that needs it says so.
+# begins its answer and the same again. A command -e is perl to be run here. $! is 2 when there is no such file.
+# Digest::SHA is loaded once for all in perl that names it, before the fork; where that fails, the one that needs it
+# says so.
 _PERL = r"""
-my ($told, %answers) = "";
 open STDIN, "<", "/dev/null";
+my ($told, %answers) = "";
 while (@ARGV) {
     my ($seconds, $count) = splice @ARGV, 0, 2;
     my @command = splice @ARGV, 0, $count;
-    my $given = \$answers{join "\0", @command};
-    if (defined $$given) {
-        $told .= $$given;
-        $told .= shift(@ARGV) . "\n" if @ARGV;
-        next;
-    }
-    my ($code, $answer) = (142, "");
+    $told .= $answers{join "\0", @command} //= answer($seconds, @command);
+    $told .= shift(@ARGV) . "\n" if @ARGV;
+}
+chomp $told;
+$told =~ tr/\n/\x1e/;
+print $told, "\n";
+
+sub answer {
+    my ($seconds, @command) = @_;
+    my ($code, $said) = (142, "");
     my $in_perl = $command[0] eq "-e";
     eval { require Digest::SHA } if $in_perl && $command[1] =~ /Digest::SHA/;
     pipe my $read, my $write or die;
@@ -71,25 +76,20 @@ while (@ARGV) {
     eval {
         local $SIG{ALRM} = sub { die };
         alarm $seconds + 1;
-        while (sysread $read, $answer, 65536, length $answer) {
+        while (sysread $read, $said, 65536, length $said) {
         }
         waitpid $child, 0;
         $code = $? & 127 ? 128 + ($? & 127) : $? >> 8;
     };
     alarm 0;
     kill 9, $child if $@;
-    if (!utf8::decode(my $text = $answer)) {
-        $answer = join "", map { utf8::decode(my $line = $_) ? $_ : s/[\x80-\xff]/?/gr } split /^/m, $answer;
+    if (!utf8::decode(my $text = $said)) {
+        $said = join "", map { utf8::decode(my $line = $_) ? $_ : s/[\x80-\xff]/?/gr } split /^/m, $said;
     }
-    $answer =~ tr/\x1e/?/;
-    $answer =~ s/^@@/ @@/mg;
-    $$given = "$answer\n@@ $code\n";
-    $told .= $$given;
-    $told .= shift(@ARGV) . "\n" if @ARGV;
+    $said =~ tr/\x1e/?/;
+    $said =~ s/^@@/ @@/mg;
+    return "$said\n@@ $code\n";
 }
-chomp $told;
-$told =~ tr/\n/\x1e/;
-print $told, "\n";
 """
 
 
@@ -148,8 +148,8 @@ class Asking(str):
 
 
 def in_perl(asked: str, *arguments: str, seconds: int = _SHELL_SECONDS) -> Bounded:
-    """Perl to be run where the commands are started, with arguments in @ARGV and Digest::SHA loaded."""
-    return Bounded(seconds, (_IN_PERL, asked, *arguments))
+    """Perl to be run where the commands are started, with arguments in @ARGV. Digest::SHA is there if it is named."""
+    return Bounded(seconds, ("-e", asked, *arguments))
 
 
 AS_WHOM = in_perl('print "$>\\n"')
@@ -206,10 +206,12 @@ def answers(output: Iterable[str]) -> Answers:
     name: str | None = None
     lines: list[str] = []
     for line in lines_of(output):
-        mark, _, word = line.partition(" ") if line.startswith(_MARK) else ("", "", "")
-        if mark != _MARK:
+        marked = _MARKED.fullmatch(line)
+        if marked is None:
             lines.append(line)
-        elif name is None:
+            continue
+        word = marked[1] or ""
+        if name is None:
             if word in found or (found and lines):
                 raise _unreadable(f"before {word!r} came {list(found)} and {lines}")
             name, lines = word, []

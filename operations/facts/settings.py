@@ -18,20 +18,21 @@ from pyinfra.api.facts import FactBase
 from operations.facts.launchd import disabled_labels
 from operations.facts.reading import AS_WHOM, Answer, answers, asking, bounded, cannot_tell, number, understood
 
-UPDATE_KEYS: dict[str, str] = {
-    "AutomaticCheckEnabled": "/Library/Preferences/com.apple.SoftwareUpdate",
-    "AutomaticDownload": "/Library/Preferences/com.apple.SoftwareUpdate",
-    "AutomaticallyInstallMacOSUpdates": "/Library/Preferences/com.apple.SoftwareUpdate",
-    "ConfigDataInstall": "/Library/Preferences/com.apple.SoftwareUpdate",
-    "CriticalUpdateInstall": "/Library/Preferences/com.apple.SoftwareUpdate",
-    "AutoUpdate": "/Library/Preferences/com.apple.commerce",
-}
-"""For each key of automatic updates the domain of preferences it is in."""
-
 _DOMAINS = {
     "updates": "/Library/Preferences/com.apple.SoftwareUpdate",
     "store": "/Library/Preferences/com.apple.commerce",
 }
+"""By the names of their answers."""
+
+UPDATE_KEYS: dict[str, str] = {
+    "AutomaticCheckEnabled": _DOMAINS["updates"],
+    "AutomaticDownload": _DOMAINS["updates"],
+    "AutomaticallyInstallMacOSUpdates": _DOMAINS["updates"],
+    "ConfigDataInstall": _DOMAINS["updates"],
+    "CriticalUpdateInstall": _DOMAINS["updates"],
+    "AutoUpdate": _DOMAINS["store"],
+}
+"""For each key of automatic updates the domain of preferences it is in."""
 
 SSH_LABEL = "com.openssh.sshd"
 

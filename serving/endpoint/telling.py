@@ -201,14 +201,14 @@ def _function(call: Mapping[str, Any]) -> Mapping[str, Any]:
     return call.get("function") or {}
 
 
-def _rightly_ended(choice: Mapping[str, Any], told: Told) -> dict[str, Any]:
+def _rightly_ended(choice: Mapping[str, Any], told: Told) -> Mapping[str, Any]:
     """A choice that ends with a call only where there is one.
 
     mlx-lm 0.32.2 says `tool_calls` as well where its parser could make nothing of what weights wrote, and leaves it
     out. An agent that is told so, and finds no call, asks the same again for ever (OpenCode 1.18).
     """
     uncalled = choice.get("finish_reason") == "tool_calls" and not told.calls and not _calls(choice)
-    return {**choice, "finish_reason": "stop"} if uncalled else dict(choice)
+    return {**choice, "finish_reason": "stop"} if uncalled else choice
 
 
 def _ending(last: Chunk) -> Chunk:

@@ -24,6 +24,8 @@ FAULTS = {
     ("clock-off", "mac-4"): ("mac-4", "clock", "error", " s ahead", "sntp"),
     ("disk-full", "mac-2"): ("mac-2", "disk", "error", "0.1 GiB free", "Make room"),
     ("sleep-on", "mac-2"): ("mac-2", "sleep", "drift", "sleep 1", "deploy"),
+    ("autorestart-off", "mac-3"): ("mac-3", "restart after power loss", "drift", "off", "deploy"),
+    ("restart-freeze-off", "mac-1"): ("mac-1", "restart after freeze", "drift", "off", "deploy"),
     ("updates-on", "mac-4"): ("mac-4", "automatic updates", "drift", "AutomaticallyInstallMacOSUpdates", "deploy"),
     ("agent-unloaded", "mac-4"): ("mac-4", "dev.cidermill.agent", "drift", "not loaded", "deploy"),
     ("plist-edited", "mac-3"): ("mac-3", "dev.cidermill.agent", "drift", "another plist", "deploy"),
@@ -31,6 +33,7 @@ FAULTS = {
     ("account-shell", "mac-1"): ("mac-1", "user _cidermill: UserShell", "drift", "/bin/zsh", "deploy"),
     ("secret-open", "mac-4"): ("mac-4", "/opt/cidermill/secrets/cluster.token", "drift", "644", "deploy"),
     ("filevault-on", "mac-1"): ("mac-1", "FileVault", "note", "unlock screen", "fdesetup disable"),
+    ("firewall-on", "mac-2"): ("mac-2", "application firewall", "note", "on", "headless"),
 }
 FOLLOWS = {"management-cut": "replica a", "agent-unloaded": "replica b"}
 """What a fault brings about besides: without one of its machines a replica cannot be ready."""

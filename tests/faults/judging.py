@@ -11,8 +11,7 @@ from tests.faults.records import Look, Request, Trial
 NOTICED_SECONDS = 5.0
 TIMES_COLD_START = 1.3
 COMES_WITHIN_SECONDS = 10.0
-"""A tiny completion asked of a replica that says it is ready comes within this, whatever else it has to do; or within
-the time of its cold start, where that is longer: how fast anything is depends on what else the machine has to do."""
+"""A tiny completion asked of a replica that says it is ready comes within this, whatever else it has to do."""
 
 _SOON = 1.0
 
@@ -140,7 +139,7 @@ def lie(look: Look, trial: Trial) -> str | None:
     if probe is None or _is_cut_off(probe, trial):
         return None
     seconds = probe.ended - max(probe.began, look.told)
-    if seconds <= max(COMES_WITHIN_SECONDS, trial.cold_start or 0.0) and probe.ending in ("answered", "left"):
+    if seconds <= COMES_WITHIN_SECONDS and probe.ending in ("answered", "left"):
         return None
     return f"yes after {look.told - trial.struck:.1f} s, and the completion {probe.ending} {seconds:.1f} s later"
 

@@ -30,10 +30,6 @@ while read -r name first rest; do
         Groups:) caller_groups=" $caller_gid $first $rest " ;;
     esac
 done </proc/self/status
-caller_name=''
-while IFS=: read -r name _ its_uid _; do
-    [ "$its_uid" != "$caller_uid" ] || { caller_name=$name; break; }
-done </etc/passwd
 allowed=''
 while IFS=: read -r name _ its_gid _; do
     case $name in admin | wheel) case $caller_groups in *" $its_gid "*) allowed=yes ;; esac ;; esac
@@ -50,9 +46,10 @@ if [ -z "$allowed" ] || [ -n "$asks" ]; then
 fi
 [ -z "$validate" ] || exit 0
 
-uid='' gid='' target_home=''
+uid='' gid='' target_home='' caller_name=''
 while IFS=: read -r name _ its_uid its_gid _ its_home _; do
-    [ "$name" != "$user" ] || { uid=$its_uid gid=$its_gid target_home=$its_home; break; }
+    [ "$name" != "$user" ] || uid=$its_uid gid=$its_gid target_home=$its_home
+    [ "$its_uid" != "$caller_uid" ] || caller_name=${caller_name:-$name}
 done </etc/passwd
 [ -n "$uid" ] || refuse "unknown user $user"
 [ -z "$group" ] || { gid=''; while IFS=: read -r name _ its_gid _; do
