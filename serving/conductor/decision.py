@@ -23,7 +23,7 @@ from typing import Final
 
 from serving.api import AgentState, RankReport, StateName
 from serving.conductor.adoption import found
-from serving.conductor.faults import Fault, fault, other_release, unequal_versions
+from serving.conductor.faults import Fault, fault, other_release, struck_down, unequal_versions
 from serving.conductor.motion import follow, still
 from serving.conductor.observation import AskGolden, Course, Decision, Join, Observation, Start, Stop
 from serving.rank.status import Phase
@@ -44,7 +44,8 @@ def _step(seen: Observation) -> Decision:
         return _begin(seen)
     faults = sorted(_faults(seen), key=lambda each: each.weight)
     if faults:
-        return _fail(seen, "; ".join(each.text for each in faults), all(each.curable for each in faults))
+        failed = _fail(seen, "; ".join(each.text for each in faults), all(each.curable for each in faults))
+        return replace(failed, course=replace(failed.course, follows=all(each.follows for each in faults)))
     steps = {"forming": _form, "loading": _load, "warming": _warm, "ready": _settle}
     return steps[seen.course.state](seen)
 
@@ -99,7 +100,7 @@ def _begin(seen: Observation) -> Decision:
 
 def _gather(seen: Observation) -> Decision:
     """Stop what lives; when nothing does and everybody is there, begin the next generation."""
-    course = seen.course
+    course = _caused(seen)
     stops = _stops(seen)
     if course.state == "broken":
         fresh = replace(course, state="absent", reason="", restarts=0, failures=())
@@ -114,11 +115,23 @@ def _gather(seen: Observation) -> Decision:
         waiting="",
         generation=generation,
         restarts=course.restarts + (course.state == "failed"),
+        follows=False,
         joining=False,
         since=seen.now,
         motions=(),
     )
     return Decision(begun, tuple(Start(rank, generation) for rank in range(len(seen.machines))))
+
+
+def _caused(seen: Observation) -> Course:
+    """With the cause of a failure, where an agent tells of it after another has told what came of it."""
+    course = seen.course
+    causes = struck_down(seen.replica, seen.machines, course.generation) if course.follows else []
+    if not causes:
+        return course
+    failures = (*course.failures[:-1], "; ".join((*causes, course.failures[-1])))
+    reason = _exhausted(failures, course.restarts) if course.state == "broken" else failures[-1]
+    return replace(course, reason=reason, failures=failures, follows=False)
 
 
 def _generations(seen: Observation) -> list[int]:

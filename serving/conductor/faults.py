@@ -13,6 +13,8 @@ from serving.api import AgentState, RankReport
 from serving.configuration import ReplicaConfiguration
 from serving.rank.status import RankStatus
 
+_FOLLOWS = 3
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -21,6 +23,11 @@ class Fault:
     weight: int
     text: str
     curable: bool = True
+
+    @property
+    def follows(self) -> bool:
+        """Whether it is what a rank sees of another's end, and no cause."""
+        return self.weight == _FOLLOWS
 
 
 def fault(
@@ -49,6 +56,21 @@ def fault(
     return _of_process(place, machine, report) or _of_status(replica, rank, place, report.status)
 
 
+def struck_down(replica: ReplicaConfiguration, machines: Sequence[AgentState | None], generation: int) -> list[str]:
+    """Which ranks of `generation` a signal ended that came from nobody of ours, and how."""
+    reports = [(machine, machine.rank) for machine in machines if machine is not None and machine.rank is not None]
+    places = {member.machine: f"rank {rank} on {member.machine}" for rank, member in enumerate(replica.members)}
+    return [
+        f"{places[machine.machine]} {_how(machine, report)}"
+        for machine, report in reports
+        if report.generation == generation and not report.killed and _is_foreign(report.exit_code)
+    ]
+
+
+def _is_foreign(code: int | None) -> bool:
+    return code is not None and code < 0 and code != -signal.SIGTERM
+
+
 def other_release(name: str, machine: AgentState) -> str:
     """That a machine and the conductor's differ in configuration or software."""
     return f"{name}'s agent, release {machine.release}, has another configuration or software of this replica"
@@ -70,7 +92,7 @@ def _of_process(place: str, machine: AgentState, report: RankReport) -> Fault | 
     if status is not None and status.phase == "refused":
         return Fault(0, status.reason, curable=status.curable)
     if status is not None and status.phase == "ended":
-        return Fault(3, f"{place} ended: {status.reason}")
+        return Fault(_FOLLOWS, f"{place} ended: {status.reason}")
     if not report.living:
         return Fault(1, f"{place} {_how(machine, report)}{_last_words(report)}")
     return None

@@ -68,6 +68,8 @@ class Course:
     restarts: int = 0
     failures: tuple[str, ...] = ()
     """Why each attempt in a row failed."""
+    follows: bool = False
+    """The last failure tells only what ranks saw of another's end: the cause may still come to light."""
     joining: bool = False
     beginning: bool = True
     """Nothing has been decided yet: ranks that serve may be there from before."""

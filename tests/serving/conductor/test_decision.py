@@ -196,6 +196,36 @@ def test_the_cause_comes_before_what_followed_from_it():
     )
 
 
+LOST = gone(1, 70, told=status(1, "ended", reason="the generation loop ended: lost a peer"))
+KILLED = gone(0, -9)
+
+
+@pytest.mark.parametrize(("restarts", "state"), [(0, "failed"), (2, "broken")])
+def test_a_cause_that_is_told_after_what_came_of_it_is_put_before_it(restarts: int, state: str):
+    first = decided(in_state("ready", restarts=restarts), (SERVING[0], LOST)).course
+
+    then = decided(first, (KILLED, LOST)).course
+
+    cause = "rank 0 on mac-1 was killed, not by its agent"
+    assert (first.state, first.reason.startswith("rank 1 on mac-2 ended")) == (state, True)
+    assert then.reason.startswith(cause)
+    assert "; rank 1 on mac-2 ended: the generation loop ended: lost a peer" in then.reason
+    assert [text.startswith(cause) for text in then.failures] == [True]
+
+
+@pytest.mark.parametrize("stopped", [gone(0, -15), gone(0, 0), gone(0, -9, killed=True)])
+def test_a_rank_that_was_stopped_after_a_failure_is_not_taken_for_its_cause(stopped: AgentState):
+    first = decided(in_state("ready"), (SERVING[0], LOST)).course
+
+    assert decided(first, (stopped, LOST)).course.reason == first.reason
+
+
+def test_a_cause_that_was_known_stays_when_others_end_later():
+    first = decided(in_state("ready"), (SERVING[0], gone(1, -11))).course
+
+    assert decided(first, (KILLED, gone(1, -11))).course.reason == first.reason
+
+
 def test_a_machine_that_came_back_without_its_rank_is_a_rank_gone():
     decision = decided(in_state("ready"), (SERVING[0], machine(1)))
 
