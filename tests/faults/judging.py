@@ -161,7 +161,7 @@ def _is_turned_away(request: Request, trial: Trial) -> bool:
         return False
     until = [*(word.at for word in trial.words[1:]), inf]
     return any(
-        word.state == "broken" and word.at <= request.ended <= end
+        word.state == "broken" and word.is_in(request.ended) and request.ended <= end
         for word, end in zip(trial.words, until, strict=False)
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 from typing import Literal
 
 Door = Literal["gateway", "endpoint"]
@@ -67,6 +68,12 @@ class Word:
     at: float
     state: str
     reason: str
+    since: float = inf
+    """When another was last seen: it may have begun right after. Never, for the first."""
+
+    def is_in(self, moment: float) -> bool:
+        """Whether it may have begun by then."""
+        return min(self.at, self.since) <= moment
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,14 @@ def test_who_is_refused_while_a_person_is_needed_is_turned_away() -> None:
     assert (row.turned_away, row.lost) == (1, 2)
 
 
+def test_who_is_refused_between_the_last_look_before_and_the_first_at_a_broken_replica_is_turned_away() -> None:
+    words = (Word(90, "ready", ""), Word(101, "broken", "weights", since=100.8))
+    requests = tuple(request(at, ended=at, ending="refused") for at in (100.7, 100.9))
+    row = judge(trial(words=words, requests=requests))
+
+    assert (row.turned_away, row.lost) == (1, 1)
+
+
 def test_a_yes_is_a_lie_when_the_completion_under_way_never_comes_or_too_late() -> None:
     never = (request(119, ended=120.3, ending="refused"),)
     late = (request(119, 140, ended=140.0),)

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from math import inf
 
 import httpx
 
@@ -81,12 +82,14 @@ async def _look(http: httpx.AsyncClient, path: str, looks: list[Look], watch: Wa
 
 
 async def _listen(http: httpx.AsyncClient, watch: Watch) -> None:
+    seen = inf
     while True:
+        since, seen = seen, time.monotonic()
         try:
             told = (await http.get("/state")).json()["replica"]
-            word = Word(time.monotonic(), told["state"], told["reason"])
+            word = Word(time.monotonic(), told["state"], told["reason"], since)
         except httpx.TransportError as error:
-            word = Word(time.monotonic(), "silent", type(error).__name__)
+            word = Word(time.monotonic(), "silent", type(error).__name__, since)
         before = watch.words[-1] if watch.words else None
         if before is None or (before.state, before.reason) != (word.state, word.reason):
             watch.words.append(word)
