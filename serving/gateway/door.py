@@ -98,7 +98,7 @@ class Door:
         if route.is_open:
             await self._ask(scope, receive, passage.whole(_health), {})
             return
-        key = self._entrance.known(dict(Headers(scope=scope).raw))
+        key = await self._key(scope, receive)
         known = {**scope, KEY: key}
         if route.method == "GET":
             inner = {**known, "path": MODELS, "raw_path": MODELS.encode()}
@@ -112,6 +112,13 @@ class Door:
         # Limits are about answers: counting a prompt takes nothing from anybody.
         with nullcontext() if path == COUNT else self._entrance.under_way(key):
             await self._ask(_asking(known, path), _replayed(orjson.dumps(body), receive), passage, own)
+
+    async def _key(self, scope: Scope, receive: Receive) -> Key:
+        try:
+            return self._entrance.known(dict(Headers(scope=scope).raw))
+        except KeyRefused:
+            await _drained(receive, self._body_bytes)
+            raise
 
     async def _body(self, scope: Scope, receive: Receive, key: Key) -> Mapping[str, Any]:
         """A request, bounded, that asks for what its key may use. Raises RequestRefused, KeyRefused."""

@@ -61,11 +61,15 @@ def test_without_a_known_key_nothing_goes_on(path: str, key: str):
     assert response.headers["www-authenticate"] == "Bearer"
 
 
-def test_of_who_shows_no_known_key_not_a_byte_of_a_body_is_read():
-    behind, sent = annas(), list[Any]()
+def test_a_body_without_a_known_key_is_thrown_away_before_the_refusal_so_that_its_sender_reads_it():
+    behind = annas()
+    came, sent = 0, list[Any]()
 
     async def receive() -> Any:
-        raise AssertionError("it was read")
+        nonlocal came
+        came += 1
+        assert sent == []
+        return {"type": "http.request", "body": b"x" * 1_000, "more_body": True}
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -73,7 +77,7 @@ def test_of_who_shows_no_known_key_not_a_byte_of_a_body_is_read():
     scope = {"type": "http", "path": CHAT, "method": "POST", "headers": [(b"x-api-key", b"guessed")]}
     asyncio.run(Door(behind, behind.entrance, NAMES, 10_000, behind.aside)(scope, receive, send))
 
-    assert sent[0]["status"] == 401
+    assert (sent[0]["status"], came, behind.asked) == (401, 10, [])
 
 
 @pytest.mark.parametrize("path", sorted(POSTS))
