@@ -35,6 +35,7 @@ from serving.endpoint.whole import collected
 from serving.errors import CidermillError, RequestRefused
 from serving.gateway.aside import COUNT_HEADER, Aside, Refusal, Word
 from serving.gateway.aside import HEADER as REQUEST_HEADER
+from serving.gateway.gathering import gathered
 from serving.gateway.relay_counting import NOTHING_SAID, count
 from serving.gateway.relay_external import Backends
 from serving.gateway.relay_replicas import Replicas
@@ -162,8 +163,8 @@ class _Naming:
 
 
 async def _stream(events: AsyncGenerator[Event, None], exchange: Exchange, usage: bool) -> None:
-    async with aclosing(events):
-        async for event in events:
+    async with aclosing(gathered(events)) as pieces:
+        async for event in pieces:
             # Nothing is sent before the first chunk: until then an error can still have its status.
             if not isinstance(event, str) and (usage or event["choices"]):
                 await exchange.part(data(event))
