@@ -17,7 +17,7 @@ import sys
 from collections.abc import Coroutine, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -35,6 +35,11 @@ from serving.gateway.relay_external import Backends
 from serving.gateway.relay_replicas import Replicas
 from serving.gateway.relay_upstream import Endpoints
 from serving.layout import LOGS
+
+_KEPT_SECONDS: Final = 600
+"""How long LiteLLM's idle connections to the relay are kept: longer than it keeps them itself (15 seconds). One that
+is closed in the moment it is used again is an error 500 for a client: LiteLLM does not ask again.
+"""
 
 
 def main(path: str) -> None:
@@ -59,7 +64,7 @@ def main(path: str) -> None:
     external = Backends(configuration.external, json.loads(Path(keys_file).read_text()) if keys_file else None)
     replicas, endpoints = Replicas(configuration.replicas, token), Endpoints(token)
     beneath = relay.application(replicas, endpoints, token, Beside(aside, external, counts.used))
-    behind = _server(beneath, "127.0.0.1", configuration.relay_port)
+    behind = _server(beneath, "127.0.0.1", configuration.relay_port, kept_seconds=_KEPT_SECONDS)
     with asyncio.Runner(loop_factory=door.get_loop_factory()) as runner:
         runner.run(serve(door, behind, keys.watch()))
 
@@ -79,7 +84,11 @@ async def serve(door: uvicorn.Config, behind: uvicorn.Config, beside: Coroutine[
 
 
 def _server(
-    app: ASGIApp, host: str, port: int, certificate: tuple[str | None, str | None] = (None, None)
+    app: ASGIApp,
+    host: str,
+    port: int,
+    certificate: tuple[str | None, str | None] = (None, None),
+    kept_seconds: int = 5,
 ) -> uvicorn.Config:
     """`certificate`: the files of the certificate and of its key, if TLS is to be spoken."""
     return uvicorn.Config(
@@ -91,6 +100,7 @@ def _server(
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=kept_seconds,
         timeout_graceful_shutdown=60,
     )
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -94,10 +95,15 @@ async def _first(client: httpx.AsyncClient, name: str, tokens: int) -> float:
             seen += piece
             if not first and b'"content":' in seen:
                 first = perf_counter() - began
-    came = seen.count(b'"content":')
-    if came < tokens or b"[DONE]" not in seen:
-        raise RuntimeError(f"{name} broke off: {came} of {tokens} pieces came. {seen[-500:]!r}")
+    if _text(seen) != "".join(f" {number}" for number in range(tokens)) or b"[DONE]" not in seen:
+        raise RuntimeError(f"{name} broke off, or told something else: {seen[-500:]!r}")
     return first
+
+
+def _text(stream: bytes) -> str:
+    """What a whole stream tells, in however many pieces."""
+    told = [json.loads(line[6:]) for line in stream.split(b"\n") if line.startswith(b"data: {")]
+    return "".join(choice["delta"].get("content") or "" for chunk in told for choice in chunk["choices"])
 
 
 if __name__ == "__main__":

@@ -57,4 +57,10 @@ async def _answer(tokens: int, private: bool, tokens_per_second: float) -> Async
 
 
 if __name__ == "__main__":
-    uvicorn.run(application(float(sys.argv[2])), host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
+    uvicorn.run(
+        application(float(sys.argv[2])),
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        log_level="warning",
+        timeout_keep_alive=600,
+    )
