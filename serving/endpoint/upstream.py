@@ -48,7 +48,7 @@ class Upstream:
             async with self._client.stream("POST", path, json=asked) as response:
                 if response.is_error:
                     raise _error(response.status_code, await response.aread())
-                async with aclosing(read_events(response, "mlx-lm")) as events:
+                async with aclosing(read_events(response.aiter_lines(), "mlx-lm")) as events:
                     async for event in events:
                         yield event
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:

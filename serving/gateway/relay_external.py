@@ -75,7 +75,7 @@ class Backend:
             async with client.stream("POST", url, json=asked, headers=self._headers) as response:
                 if response.is_error:
                     raise self._fault(response, await response.aread(), alone)
-                async with aclosing(read_events(response, self.name)) as events:
+                async with aclosing(read_events(response.aiter_lines(), self.name)) as events:
                     async for event in events:
                         yield event if isinstance(event, str) else self._ours(event, body.get("model"))
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:

@@ -2,6 +2,9 @@
 
 An endpoint that is there says something at least every two seconds, so silence is a failure here. What an endpoint says
 of the request itself is the client's to have, word for word (`Refused`); what it says of its replica is not.
+
+aiohttp is LiteLLM's own client, so it is there; it parses in C. All streams of all replicas are read in the thread that
+LiteLLM needs for its own work, where httpx took five milliseconds to begin an answer and a tenth of the time after it.
 """
 
 from __future__ import annotations
@@ -12,11 +15,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-import httpx
+import aiohttp
 
 from serving.endpoint import relayed
 from serving.endpoint.answering import Event
-from serving.endpoint.events import read_events
+from serving.endpoint.events import lines_of, read_events
 from serving.errors import UpstreamFailed, UpstreamUnreachable
 
 SILENT_SECONDS: Final = 5.0
@@ -68,13 +71,21 @@ class Endpoints:
     """The endpoints' client."""
 
     def __init__(self, token: str, silent_seconds: float = SILENT_SECONDS) -> None:
-        self._client = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {token}", relayed.HEADER: "1"},
-            timeout=httpx.Timeout(silent_seconds, connect=_CONNECT_SECONDS, pool=None),
+        self._headers = {"Authorization": f"Bearer {token}", relayed.HEADER: "1"}
+        self._timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=silent_seconds)
+        self._made: aiohttp.ClientSession | None = None
+
+    @property
+    def _session(self) -> aiohttp.ClientSession:
+        """Made where it is used first: it belongs to the loop that runs."""
+        if self._made is None:
             # A connection that was left over may lead to a machine that has restarted since.
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
-            trust_env=False,
-        )
+            connector = aiohttp.TCPConnector(limit=0, force_close=True)
+            jar = aiohttp.DummyCookieJar()
+            self._made = aiohttp.ClientSession(
+                connector=connector, headers=self._headers, timeout=self._timeout, cookie_jar=jar
+            )
+        return self._made
 
     async def events(
         self, url: str, body: Mapping[str, Any], headers: Mapping[str, str]
@@ -84,34 +95,37 @@ class Endpoints:
         Raises Refused, and UpstreamFailed and its kind.
         """
         try:
-            async with self._client.stream("POST", url, json=body, headers=headers) as response:
-                if response.is_error:
-                    content = await response.aread()
-                    passed = {name: response.headers[name] for name in _PASSED_ON if name in response.headers}
-                    raise _fault(Refusal(response.status_code, content, passed), _error(content))
-                async with aclosing(read_events(response, url)) as events:
+            async with self._session.post(url, json=body, headers=headers) as response:
+                await _require_answer(response)
+                async with aclosing(read_events(lines_of(response.content.iter_any()), url)) as events:
                     async for event in events:
                         _require_no_error(event)
                         yield event
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise UpstreamUnreachable(f"{url} does not answer: {type(error).__name__} {error}") from error
-        except httpx.HTTPError as error:
+        except aiohttp.ClientError as error:
             raise UpstreamFailed(f"{url} broke off: {type(error).__name__} {error}".strip()) from error
 
     async def count(self, url: str, body: Mapping[str, Any]) -> int:
         """Tokens of a chat's prompt, by the endpoint's tokenizer. Raises Refused, and UpstreamFailed and its kind."""
         try:
-            response = await self._client.post(f"{url}/count", json=body)
-        except httpx.HTTPError as error:
+            async with self._session.post(f"{url}/count", json=body) as response:
+                await _require_answer(response)
+                return int(json.loads(await response.read())["input_tokens"])
+        except (aiohttp.ClientError, ValueError, KeyError) as error:
             raise UpstreamUnreachable(f"{url} does not count: {type(error).__name__} {error}") from error
-        if response.is_error:
-            passed = {name: response.headers[name] for name in _PASSED_ON if name in response.headers}
-            raise _fault(Refusal(response.status_code, response.content, passed), _error(response.content))
-        return int(response.json()["input_tokens"])
 
     async def close(self) -> None:
         """Close it."""
-        await self._client.aclose()
+        if self._made is not None:
+            await self._made.close()
+
+
+async def _require_answer(response: aiohttp.ClientResponse) -> None:
+    if not response.ok:
+        content = await response.read()
+        passed = {name: response.headers[name] for name in _PASSED_ON if name in response.headers}
+        raise _fault(Refusal(response.status, content, passed), _error(content))
 
 
 def _require_no_error(event: Event) -> None:
