@@ -3,6 +3,7 @@
 CidermillError
 ├── TransportRefused     the declared transport cannot be had on this machine
 ├── WeightsDamaged       files on disk are not the ones declared
+├── WeightsUnreadable    what weights are cannot be told from their config.json
 ├── LayersRefused        the weights' layers cannot be split over the machines as declared
 ├── LinksUnreadable      macOS does not tell about Thunderbolt ports or does not change them
 ├── StartRefused         an agent does not start or admit a rank now
@@ -31,6 +32,10 @@ class TransportRefused(CidermillError):
 
 class WeightsDamaged(CidermillError):
     """Files on disk are not the ones declared."""
+
+
+class WeightsUnreadable(CidermillError):
+    """What weights are cannot be told from their config.json."""
 
 
 class LayersRefused(CidermillError):

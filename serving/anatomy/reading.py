@@ -1,0 +1,194 @@
+"""Weights read into their anatomy, from a directory, a `config.json`, or bare dimensions."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+from serving.anatomy import building, splitting, stepping
+from serving.anatomy.building import Network
+from serving.anatomy.dimensions import completed
+from serving.anatomy.quantising import FULL, Quantisation
+from serving.anatomy.tracing import Attention, Product
+from serving.anatomy.values import Anatomy, Cache, Layer, Tensor, Work
+from serving.errors import WeightsUnreadable
+
+_LAYER = re.compile(r"(?:^|\.)layers\.(\d+)\.")
+_PROMPT = 256
+INDEX = "model.safetensors.index.json"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Weights by name, and how to make mlx-lm's network of them anew."""
+
+    name: str
+    make: Callable[[], Network]
+    quantisation: str
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def whole(self) -> Anatomy:
+        """The anatomy without any tensor split."""
+        return _anatomy(self)
+
+    def anatomy(self, ranks: Iterable[int] = ()) -> Anatomy:
+        """The anatomy, with tensor splits over so many ranks looked at. Raises WeightsUnreadable."""
+        return replace(self.whole, tensor={count: self.tensor(count) for count in sorted({*ranks}) if count > 1})
+
+    @lru_cache(maxsize=None)  # noqa: B019  # a source lives as long as the command that reads it
+    def tensor(self, ranks: int) -> Tensor:
+        """What a tensor split over so many ranks makes of them."""
+        return splitting.tensor(self.make, ranks, sum(layer.cache.bytes_per_token for layer in self.whole.layers))
+
+
+def from_config(
+    config: Mapping[str, Any],
+    name: str,
+    quantisation: Quantisation | None = None,
+    tensors: frozenset[str] = frozenset(),
+) -> Source:
+    """Weights of a `config.json` or of bare dimensions; `quantisation` is for those that say nothing of their own."""
+    whole, notes = completed(config)
+    declared = _declared(whole)
+    said = declared or str(quantisation or FULL)
+    return Source(name, lambda: building.network(whole, quantisation, tensors), said, notes)
+
+
+def from_directory(directory: Path, quantisation: Quantisation | None = None) -> Source:
+    """Weights of a directory that holds a `config.json`, and their index or their headers where they are there."""
+    path = directory / "config.json"
+    if not path.is_file():
+        raise WeightsUnreadable(
+            f"cannot read the weights in {directory}: seen no config.json, needed the one they came with. "
+            "Correct the path."
+        )
+    config = object_in(path)
+    if any(directory.glob("model*.safetensors")):
+        said = _declared(config) or str(FULL)
+        return Source(directory.name, lambda: building.on_disk(directory), said)
+    index = directory / INDEX
+    tensors = frozenset(object_in(index)["weight_map"]) if index.is_file() else frozenset[str]()
+    return from_config(config, directory.name, quantisation, tensors)
+
+
+def object_in(path: Path) -> dict[str, Any]:
+    """The one object of a JSON file. Raises WeightsUnreadable."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise WeightsUnreadable(f"cannot read {path}: {error}. Needed: a JSON object.") from error
+    if not isinstance(found, dict):
+        raise WeightsUnreadable(f"cannot read {path}: seen {type(found).__name__}, needed a JSON object.")
+    return found  # pyright: ignore[reportUnknownVariableType]  # keys of JSON objects are strings
+
+
+def _declared(config: Mapping[str, Any]) -> str | None:
+    declared = config.get("quantization")
+    if not declared:
+        return None
+    return str(Quantisation(declared["bits"], declared["group_size"], declared.get("mode", "affine")))
+
+
+def _anatomy(source: Source) -> Anatomy:
+    built = source.make()
+    sizes, experts, counts = building.sizes(built), building.expert_tensors(built), building.parameter_counts(built)
+    with building.reading(f"one step of {source.name}"):
+        launched, recorded = stepping.step(built)
+        kept = stepping.kept_bytes(built)
+        decoded, _ = stepping.prompt_products(built, 1)
+        products, read = stepping.prompt_products(built, _PROMPT)
+    chosen = max((product.rows for product in decoded if product.by_expert), default=0)
+    total = _experts(built, experts)
+    outside = {name: size for name, size in sizes.items() if not _LAYER.search(name)}
+    embedding = sum(size for name, size in outside.items() if "embed" in name)
+    tied = not any("lm_head" in name for name in outside)
+    skipped = sum(counts[name] for name in outside if "embed" in name) if not tied else 0
+    idle = sum(counts[name] for name in experts) * (1 - chosen / total) if total else 0.0
+    return Anatomy(
+        name=source.name,
+        kind=type(built).__module__.rpartition(".")[2],
+        parameters=sum(counts.values()),
+        active_parameters=sum(counts.values()) - skipped - idle,
+        layers=tuple(_layers(sizes, experts, kept, recorded.attentions, read.attentions)),
+        outside_bytes=sum(outside.values()),
+        read_outside_bytes=sum(outside.values()) - (0 if tied else embedding),
+        hidden=_hidden(built),
+        vocabulary=_vocabulary(built),
+        largest_tensor_bytes=max(sizes.values()),
+        experts=total,
+        experts_per_token=chosen,
+        work=_work(launched, products, _vocabulary(built)),
+        pipeline=splitting.can_split_layers(built),
+        quantisation=source.quantisation,
+        notes=(*source.notes, *_unproven(kept, len(recorded.attentions))),
+    )
+
+
+def _layers(
+    sizes: Mapping[str, int],
+    experts: frozenset[str],
+    kept: list[Cache],
+    attentions: list[Attention],
+    prompt: list[Attention],
+) -> list[Layer]:
+    numbered: dict[int, list[str]] = {}
+    for name in sizes:
+        if found := _LAYER.search(name):
+            numbered.setdefault(int(found[1]), []).append(name)
+    layers: list[Layer] = []
+    for place, (_, names) in enumerate(sorted(numbered.items())):
+        cache = kept[place] if place < len(kept) else Cache(0)
+        # Attention is noted in the order of layers; where some have none, the last one known stands for them.
+        attention = attentions[min(place, len(attentions) - 1)] if attentions and cache.bytes_per_token else None
+        if attention is not None:
+            cache = replace(
+                cache, readers=attention.heads / attention.kept_heads, heads=attention.kept_heads
+            )
+        asked = prompt[min(place, len(prompt) - 1)] if prompt and attention is not None else None
+        width = asked.heads * (asked.key_width + asked.value_width) if asked else 0
+        layers.append(
+            Layer(
+                bytes=sum(sizes[name] for name in names),
+                expert_bytes=sum(sizes[name] for name in names if name in experts),
+                cache=cache,
+                attention_width=width,
+            )
+        )
+    return layers
+
+
+def _work(launched: int, products: list[Product], vocabulary: int) -> Work:
+    layers = [product for product in products if product.columns != vocabulary]
+    return Work(
+        launches=launched,
+        flops_per_token=sum(product.flops for product in layers) / _PROMPT,
+        expert_flops_per_token=sum(product.flops for product in layers if product.by_expert) / _PROMPT,
+    )
+
+
+def _experts(built: Network, names: frozenset[str]) -> int:
+    arrays = dict(building.arrays(built))
+    return max((arrays[name].shape[0] for name in names if name.endswith("weight")), default=0)
+
+
+def _vocabulary(built: Network) -> int:
+    return stepping.logits_width(built)
+
+
+def _hidden(built: Network) -> int:
+    arrays = dict(building.arrays(built))
+    norm = next((array for name, array in arrays.items() if name.endswith("norm.weight") and not _LAYER.search(name)), None)
+    return norm.shape[-1] if norm is not None else max(array.shape[-1] for array in arrays.values() if array.ndim == 1)
+
+
+def _unproven(kept: list[Cache], attentions: int) -> tuple[str, ...]:
+    notes: list[str] = []
+    if attentions < len(kept) or any(cache.fixed_bytes > 1 << 20 for cache in kept):
+        notes.append("some layers are not plain attention; speeds of such hybrids are not validated")
+    return tuple(notes)

@@ -1,0 +1,112 @@
+"""One network taken through a prompt and a token of an answer, on shapes alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import mlx.core as mx
+from mlx_lm.models import cache as caches
+
+from serving.anatomy import tracing
+from serving.anatomy.building import Network
+from serving.anatomy.tracing import Recorded
+from serving.anatomy.values import Cache
+
+_PROMPT = 512
+"""Tokens of a prompt: a multiple of what caches grow by (256), so that what they hold is what they were given."""
+
+
+def step(built: Network) -> tuple[int, Recorded]:
+    """Kernels of one token of an answer, sampled greedily, and what was noted on the way."""
+    kept = caches.make_prompt_cache(built)
+    with tracing.recording():
+        for tokens in (_PROMPT - 12, 1):  # the second token is the first that finds the cache as it stays
+            built(mx.zeros((1, tokens), mx.int32), cache=kept)
+            _settle(kept)
+    with tracing.recording() as recorded:
+        logits = built(mx.zeros((1, 1), mx.int32), cache=kept)[:, -1, :]
+        chances = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
+        launched = tracing.launches(mx.argmax(chances, axis=-1), chances, *_arrays(kept))
+    return launched, recorded
+
+
+def kept_bytes(built: Network) -> list[Cache]:
+    """What every layer keeps, from how much its cache holds after one prompt and after one twice as long."""
+    short, long = _held(built, _PROMPT), _held(built, 2 * _PROMPT)
+    return [
+        Cache(
+            bytes_per_token=(after - before) // _PROMPT,
+            fixed_bytes=max(0, 2 * before - after),
+            window=window,
+        )
+        for (before, window), (after, _) in zip(short, long, strict=True)
+    ]
+
+
+def prompt_products(built: Network, tokens: int) -> tuple[list[tracing.Product], Recorded]:
+    """Every multiplication of matrices for a prompt, and its attention."""
+    with tracing.recording() as recorded:
+        found = tracing.products(lambda x: built(x, cache=caches.make_prompt_cache(built)), tokens)
+    return found, recorded
+
+
+def logits_width(built: Network) -> int:
+    """How many tokens the vocabulary has, by what comes out."""
+    with tracing.recording():
+        return built(mx.zeros((1, 1), mx.int32)).shape[-1]
+
+
+def _held(built: Network, tokens: int) -> list[tuple[int, int | None]]:
+    kept = caches.make_prompt_cache(built)
+    with tracing.recording():
+        built(mx.zeros((1, tokens), mx.int32), cache=kept)
+    return [(sum(array.nbytes for array in _arrays([layer])), _window(layer)) for layer in kept]
+
+
+def _window(layer: object) -> int | None:
+    """How many tokens a cache keeps at most, where all of it is bounded."""
+    inner = getattr(layer, "caches", None)
+    if inner is not None:
+        windows = [_window(each) for each in inner]
+        return None if None in windows or not windows else max(cast("Sequence[int]", windows))
+    for name in ("max_size", "chunk_size"):
+        if isinstance(size := getattr(layer, name, None), int):
+            return size
+    return None
+
+
+def _arrays(kept: Sequence[object]) -> list[mx.array]:
+    return [array for layer in kept for _, array in _places(layer)]
+
+
+def _settle(kept: Sequence[object]) -> None:
+    """Make what caches hold be there already, so that a graph recorded from now on begins with it."""
+    for layer in kept:
+        for put, array in _places(layer):
+            view = mx.broadcast_to(mx.zeros((), array.dtype), array.shape)
+            mx.eval(view)
+            put(view)
+
+
+def _places(holder: object) -> Iterator[tuple[Any, mx.array]]:
+    """Every array that a cache holds, with what puts another in its place."""
+    inside: Mapping[Any, Any] | list[Any] = holder if isinstance(holder, list) else vars(holder)
+    pairs = enumerate(inside) if isinstance(inside, list) else list(inside.items())
+    for key, value in pairs:
+        if isinstance(value, mx.array):
+            yield _putting(inside, key), value
+        elif isinstance(value, list) or type(value).__module__.startswith("mlx_lm"):
+            yield from _places(value)
+        elif isinstance(value, tuple):
+            yield from _places_of_tuple(inside, key, value)
+
+
+def _places_of_tuple(inside: Any, key: Any, value: tuple[Any, ...]) -> Iterator[tuple[Any, mx.array]]:
+    held = list(value)
+    inside[key] = held  # caches index it only
+    yield from _places(held)
+
+
+def _putting(inside: Any, key: Any) -> Any:
+    return lambda array: inside.__setitem__(key, array)

@@ -1,0 +1,134 @@
+"""The work of one step, counted from the graph that MLX would run, without running it.
+
+Three kinds of functions of MLX are swapped while a graph is recorded. The kernels of `mx.fast` are one kernel each on a
+Mac but many on a CPU, so each becomes one node. Collectives of `mx.distributed` become counted no-ops, so that a split
+network can be stepped through by itself. Attention is noted with its shapes. MLX 0.32.4.
+
+Reading, reshaping and slicing start no kernel; everything else in the graph starts one, and what `mx.compile` fuses is
+one node already.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+
+_VIEWS = frozenset(
+    "AsStrided Broadcast BroadcastAxes Contiguous Copy Depends ExpandDims Flatten NumberOfElements Reshape Slice Split "
+    "Squeeze StopGradient Transpose Unflatten View".split()
+)
+_LABEL = re.compile(r'\[label ="(\w+)"')
+_PRODUCTS = ("Matmul", "QuantizedMatmul", "AddMM", "GatherMM", "GatherQMM", "BlockMaskedMM", "QQMatmul")
+_COLLECTIVES = ("all_sum", "all_gather", "all_max", "all_min", "sum_scatter")
+
+
+@dataclass(frozen=True)
+class Attention:
+    """One use of attention: heads that ask, heads that are kept, and the widths of a key and a value."""
+
+    heads: int
+    kept_heads: int
+    key_width: int
+    value_width: int
+
+
+@dataclass
+class Recorded:
+    """What was noted while a graph was recorded."""
+
+    attentions: list[Attention] = field(default_factory=list[Attention])
+    collectives: Counter[str] = field(default_factory=Counter[str])
+
+
+@contextmanager
+def recording() -> Iterator[Recorded]:
+    """Swap MLX's functions as told above for as long as the block lasts."""
+    recorded = Recorded()
+    swapped: list[tuple[Any, str, Any]] = []
+
+    def swap(owner: Any, name: str, function: Callable[..., Any]) -> None:
+        if hasattr(owner, name):
+            swapped.append((owner, name, getattr(owner, name)))
+            setattr(owner, name, function)
+
+    for name in ("rms_norm", "layer_norm", "rope"):
+        swap(mx.fast, name, lambda x, *_, **__: _one_kernel(x))
+    swap(mx.fast, "scaled_dot_product_attention", _attention(recorded))
+    for name in _COLLECTIVES:
+        swap(mx.distributed, name, _counted(recorded, name))
+    try:
+        yield recorded
+    finally:
+        for owner, name, function in reversed(swapped):
+            setattr(owner, name, function)
+
+
+def _one_kernel(x: mx.array) -> mx.array:
+    return mx.erfinv(x)  # any kernel that no network uses
+
+
+def _counted(recorded: Recorded, name: str) -> Callable[..., mx.array]:
+    def same(x: mx.array, *_: Any, **__: Any) -> mx.array:
+        recorded.collectives[name] += 1
+        return x
+
+    return same
+
+
+def _attention(recorded: Recorded) -> Callable[..., mx.array]:
+    def attend(q: mx.array, k: mx.array, v: mx.array, **_: Any) -> mx.array:
+        if k.shape[1] == 0 or q.shape[1] % k.shape[1]:
+            raise ValueError(f"{q.shape[1]} query heads cannot share {k.shape[1]} kept heads")
+        recorded.attentions.append(Attention(q.shape[1], k.shape[1], q.shape[3], v.shape[3]))
+        shape = (*q.shape[:3], v.shape[3])
+        whole = mx.depends([q], [k, v])[0]
+        return _one_kernel(mx.broadcast_to(whole[..., :1], shape))
+
+    return attend
+
+
+def launches(*results: mx.array) -> int:
+    """How many kernels it takes to get from arrays that are there to these."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "graph"
+        mx.export_to_dot(str(path), *results)
+        return sum(1 for label in _LABEL.findall(path.read_text()) if label not in _VIEWS)
+
+
+@dataclass(frozen=True)
+class Product:
+    """One multiplication of matrices: rows of the result, its columns, what was summed over, and whose parts."""
+
+    rows: int
+    columns: int
+    summed: int
+    by_expert: bool
+
+    @property
+    def flops(self) -> float:
+        """Floating point operations."""
+        return 2.0 * self.rows * self.columns * self.summed
+
+
+def products(function: Callable[[mx.array], Any], tokens: int) -> list[Product]:
+    """Every multiplication of matrices that a function of tokens makes."""
+    found: list[Product] = []
+
+    def note(event: dict[str, Any]) -> None:
+        if event.get("type") != "primitive" or event["name"] not in _PRODUCTS:
+            return
+        shape, first = event["outputs"][0][1], event["inputs"][0][1]
+        rows = math.prod(shape[:-1])
+        found.append(Product(rows, shape[-1], first[-1], event["name"].startswith("Gather")))
+
+    mx.export_function(note, function, mx.zeros((1, tokens), mx.int32))
+    return found
