@@ -8,7 +8,7 @@ from typing import Any, cast
 import mlx.core as mx
 from mlx_lm.models import cache as caches
 
-from serving.anatomy import tracing
+from serving.anatomy import scratch, tracing
 from serving.anatomy.building import Network
 from serving.anatomy.tracing import Recorded
 from serving.anatomy.values import Cache
@@ -47,8 +47,20 @@ def kept_bytes(built: Network) -> list[Cache]:
 def prompt_products(built: Network, tokens: int) -> tuple[list[tracing.Product], Recorded]:
     """Every multiplication of matrices for a prompt, and its attention."""
     with tracing.recording() as recorded:
-        found = tracing.products(lambda x: built(x, cache=caches.make_prompt_cache(built)), tokens)
-    return found, recorded
+        events = tracing.graph(lambda x: built(x, cache=caches.make_prompt_cache(built)), tokens)
+    return tracing.products(events), recorded
+
+
+def prompt_scratch(built: Network, tokens: int) -> int:
+    """Bytes that reading so many tokens of a prompt at once takes at most, beside weights and caches."""
+    kept = caches.make_prompt_cache(built)
+
+    def read(x: mx.array) -> list[mx.array]:
+        built(x, cache=kept)
+        return _arrays(kept)
+
+    with tracing.recording():
+        return scratch.peak(tracing.graph(read, tokens))
 
 
 def logits_width(built: Network) -> int:

@@ -14,7 +14,7 @@ import math
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,10 +22,12 @@ from typing import Any
 
 import mlx.core as mx
 
-_VIEWS = frozenset(
+VIEWS = frozenset(
     "AsStrided Broadcast BroadcastAxes Contiguous Copy Depends ExpandDims Flatten NumberOfElements Reshape Slice Split "
     "Squeeze StopGradient Transpose Unflatten View".split()
 )
+"""Primitives that start no kernel."""
+
 _LABEL = re.compile(r'\[label ="(\w+)"')
 _PRODUCTS = ("Matmul", "QuantizedMatmul", "AddMM", "GatherMM", "GatherQMM", "BlockMaskedMM", "QQMatmul")
 _COLLECTIVES = ("all_sum", "all_gather", "all_max", "all_min", "sum_scatter")
@@ -101,7 +103,7 @@ def launches(*results: mx.array) -> int:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "graph"
         mx.export_to_dot(str(path), *results)
-        return sum(1 for label in _LABEL.findall(path.read_text()) if label not in _VIEWS)
+        return sum(1 for label in _LABEL.findall(path.read_text()) if label not in VIEWS)
 
 
 @dataclass(frozen=True)
@@ -119,16 +121,15 @@ class Product:
         return 2.0 * self.rows * self.columns * self.summed
 
 
-def products(function: Callable[[mx.array], Any], tokens: int) -> list[Product]:
-    """Every multiplication of matrices that a function of tokens makes."""
-    found: list[Product] = []
+def graph(function: Callable[[mx.array], Any], tokens: int) -> list[dict[str, Any]]:
+    """The graph of a function of tokens, as MLX's exporter tells it: every primitive, with names, shapes and types."""
+    events: list[dict[str, Any]] = []
+    mx.export_function(events.append, function, mx.zeros((1, tokens), mx.int32))
+    return events
 
-    def note(event: dict[str, Any]) -> None:
-        if event.get("type") != "primitive" or event["name"] not in _PRODUCTS:
-            return
-        shape, first = event["outputs"][0][1], event["inputs"][0][1]
-        rows = math.prod(shape[:-1])
-        found.append(Product(rows, shape[-1], first[-1], event["name"].startswith("Gather")))
 
-    mx.export_function(note, function, mx.zeros((1, tokens), mx.int32))
-    return found
+def products(events: Sequence[dict[str, Any]]) -> list[Product]:
+    """Every multiplication of matrices in a graph."""
+    steps = [event for event in events if event["type"] == "primitive" and event["name"] in _PRODUCTS]
+    shapes = [(step["outputs"][0][1], step["inputs"][0][1], step["name"]) for step in steps]
+    return [Product(math.prod(out[:-1]), out[-1], first[-1], name.startswith("Gather")) for out, first, name in shapes]
