@@ -37,6 +37,11 @@ class Source:
         """The anatomy without any tensor split."""
         return _anatomy(self)
 
+    @cached_property
+    def size(self) -> int:
+        """Bytes of all tensors."""
+        return sum(building.sizes(self.make()).values())
+
     def anatomy(self, ranks: Iterable[int] = ()) -> Anatomy:
         """The anatomy, with tensor splits over so many ranks looked at. Raises WeightsUnreadable."""
         return replace(self.whole, tensor={count: self.tensor(count) for count in sorted({*ranks}) if count > 1})
@@ -103,6 +108,7 @@ def _anatomy(source: Source) -> Anatomy:
         kept = stepping.kept_bytes(built)
         decoded, _ = stepping.prompt_products(built, 1)
         products, read = stepping.prompt_products(built, _PROMPT)
+        scratch = stepping.scratch_by_tokens(built)
     chosen = max((product.rows for product in decoded if product.by_expert), default=0)
     total = _experts(built, experts)
     outside = {name: size for name, size in sizes.items() if not _LAYER.search(name)}
@@ -123,7 +129,8 @@ def _anatomy(source: Source) -> Anatomy:
         largest_tensor_bytes=max(sizes.values()),
         experts=total,
         experts_per_token=chosen,
-        work=_work(launched, products, _vocabulary(built)),
+        work=_work(launched, stepping.handed_over(built), products, _vocabulary(built)),
+        scratch=scratch,
         pipeline=splitting.can_split_layers(built),
         quantisation=source.quantisation,
         notes=(*source.notes, *_unproven(kept, len(recorded.attentions))),
@@ -163,10 +170,11 @@ def _layers(
     return layers
 
 
-def _work(launched: int, products: list[Product], vocabulary: int) -> Work:
+def _work(launched: int, handed: int, products: list[Product], vocabulary: int) -> Work:
     layers = [product for product in products if product.columns != vocabulary]
     return Work(
         launches=launched,
+        command_buffers=handed,
         flops_per_token=sum(product.flops for product in layers) / _PROMPT,
         expert_flops_per_token=sum(product.flops for product in layers if product.by_expert) / _PROMPT,
     )

@@ -64,6 +64,13 @@ def peak(events: Sequence[Event]) -> int:
     return max((_held(own, groups[max(0, end - UNDER_WAY) : end + 1]) for end in range(len(groups))), default=0)
 
 
+def command_buffers(events: Sequence[Event]) -> int:
+    """How many command buffers a graph is handed to Metal in."""
+    steps = [event for event in events if event["type"] == "primitive"]
+    graph = _Graph(Counter(name for step in steps for name, *_ in step["inputs"]))
+    return sum(1 for _ in _command_buffers(graph, steps))
+
+
 def _held(own: dict[str, int], groups: Iterable[set[str]]) -> int:
     return sum(own.get(memory, 0) for memory in set[str]().union(*groups))
 

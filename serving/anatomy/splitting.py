@@ -73,9 +73,10 @@ def _stepped(built: Network, whole_cache: int) -> dict[str, Any]:
     with building.reading("one step of a split network"):
         _, recorded = stepping.step(built)
         kept = sum(cache.bytes_per_token for cache in stepping.kept_bytes(built))
+        scratch = stepping.scratch_by_tokens(built)
     share = kept / whole_cache if whole_cache else 1
     held = sum(building.sizes(built).values())
-    return {"bytes": held, "cache_share": share, "collectives": recorded.collectives.total()}
+    return {"bytes": held, "cache_share": share, "collectives": recorded.collectives.total(), "scratch": scratch}
 
 
 def _reason(refusal: WeightsUnreadable) -> str:

@@ -16,6 +16,9 @@ from serving.anatomy.values import Cache
 _PROMPT = 512
 """Tokens of a prompt: a multiple of what caches grow by (256), so that what they hold is what they were given."""
 
+PROMPTS = (512, 1024, 2048)
+"""How many tokens are read at once when memory is looked at; mlx-lm reads 2048 of a long prompt (0.32.2)."""
+
 
 def step(built: Network) -> tuple[int, Recorded]:
     """Kernels of one token of an answer, sampled greedily, and what was noted on the way."""
@@ -29,6 +32,16 @@ def step(built: Network) -> tuple[int, Recorded]:
         chances = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
         launched = tracing.launches(mx.argmax(chances, axis=-1), chances, *_arrays(kept))
     return launched, recorded
+
+
+def handed_over(built: Network) -> int:
+    """In how many command buffers one token of an answer goes to Metal."""
+    kept = caches.make_prompt_cache(built)
+    with tracing.recording():
+        for tokens in (_PROMPT - 12, 1):
+            built(mx.zeros((1, tokens), mx.int32), cache=kept)
+            _settle(kept)
+        return scratch.command_buffers(tracing.graph(lambda x: built(x, cache=kept), 1))
 
 
 def kept_bytes(built: Network) -> list[Cache]:
@@ -49,6 +62,11 @@ def prompt_products(built: Network, tokens: int) -> tuple[list[tracing.Product],
     with tracing.recording() as recorded:
         events = tracing.graph(lambda x: built(x, cache=caches.make_prompt_cache(built)), tokens)
     return tracing.products(events), recorded
+
+
+def scratch_by_tokens(built: Network) -> dict[int, int]:
+    """What `prompt_scratch` tells for prompts of several lengths."""
+    return {tokens: prompt_scratch(built, tokens) for tokens in PROMPTS}
 
 
 def prompt_scratch(built: Network, tokens: int) -> int:

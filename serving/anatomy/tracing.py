@@ -31,6 +31,9 @@ VIEWS = frozenset(
 _LABEL = re.compile(r'\[label ="(\w+)"')
 _PRODUCTS = ("Matmul", "QuantizedMatmul", "AddMM", "GatherMM", "GatherQMM", "BlockMaskedMM", "QQMatmul")
 _COLLECTIVES = ("all_sum", "all_gather", "all_max", "all_min", "sum_scatter")
+_FUSED_WIDTHS = (64, 80, 96, 128, 256)
+_UNFUSED_KERNELS = 5
+"""Scale, product, mask, softmax, product."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,11 @@ def _counted(recorded: Recorded, name: str) -> Callable[..., mx.array]:
     return same
 
 
+def _is_fused(key_width: int, value_width: int) -> bool:
+    """Whether MLX has one kernel for attention of this width, in `sdpa_vector` or `sdpa_full` (0.32.4)."""
+    return key_width == value_width and key_width in _FUSED_WIDTHS
+
+
 def _attention(recorded: Recorded) -> Callable[..., mx.array]:
     def attend(q: mx.array, k: mx.array, v: mx.array, **_: Any) -> mx.array:
         if k.shape[1] == 0 or q.shape[1] % k.shape[1]:
@@ -93,7 +101,9 @@ def _attention(recorded: Recorded) -> Callable[..., mx.array]:
         recorded.attentions.append(Attention(q.shape[1], k.shape[1], q.shape[3], v.shape[3]))
         shape = (*q.shape[:3], v.shape[3])
         whole = mx.depends([q], [k, v])[0]
-        return _one_kernel(mx.broadcast_to(whole[..., :1], shape))
+        for _ in range(1 if _is_fused(q.shape[3], v.shape[3]) else _UNFUSED_KERNELS):
+            whole = _one_kernel(whole)
+        return mx.broadcast_to(whole[..., :1], shape)
 
     return attend
 

@@ -45,6 +45,8 @@ class Work:
 
     launches: int
     """Kernels started for one token of an answer."""
+    command_buffers: int
+    """How many times kernels are handed to the GPU for it."""
     flops_per_token: float
     """Floating point operations for one token of a prompt, without attention and without the head."""
     expert_flops_per_token: float
@@ -62,6 +64,8 @@ class Tensor:
     """The part of the cache that one rank holds: one `ranks`th, or all of it where it cannot be split."""
     collectives: int = 0
     """Reductions over all ranks for one token."""
+    scratch: Mapping[int, int] = field(default_factory=dict[int, int])
+    """As of the whole weights, for one rank."""
     refusal: str | None = None
     """Why mlx-lm cannot do it, in its own words; then the numbers mean nothing."""
 
@@ -89,6 +93,8 @@ class Anatomy:
     experts: int
     experts_per_token: int
     work: Work
+    scratch: Mapping[int, int]
+    """Bytes that reading a prompt takes beside weights and caches, by how many tokens are read at once."""
     pipeline: bool
     """Whether mlx-lm can give whole layers of them to ranks."""
     tensor: Mapping[int, Tensor] = field(default_factory=dict[int, Tensor])

@@ -62,7 +62,7 @@ CHIPS = (
 
 _CHIP = re.compile(r"\b(M\d)(?:[ -]?(Ultra|Max|Pro))?\b", re.IGNORECASE)
 _CORES = re.compile(r"\b(\d+)[ -]?(?:c|cores?|core GPU)\b", re.IGNORECASE)
-_MEMORY = re.compile(r"(?:(\d+) ?x ?)?\b(\d+) ?(?:GB|GiB)\b", re.IGNORECASE)
+_MEMORY = re.compile(r"(?:\b(\d+) ?x ?)?(?<!\d)(\d+) ?(?:GB|GiB)\b", re.IGNORECASE)
 _PLAIN = re.compile(r"\b(\d{1,4})$")
 
 

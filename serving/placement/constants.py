@@ -12,21 +12,25 @@ from dataclasses import dataclass
 class Constants:
     """Seconds, shares and rates. The first block was fitted on TRAINING; the second was taken from publications."""
 
-    bandwidth_share: float = 0.88
+    bandwidth_share: float = 0.898
     """Of the chip's bandwidth, what reading weights reaches."""
-    launch_seconds: float = 4.5e-6
+    launch_seconds: float = 3.944e-06
     """What a kernel of a decode step costs beside what it reads."""
-    newer_launch_share: float = 0.7
+    handing_seconds: float = 9.551e-06
+    """What handing kernels to the GPU costs, each time."""
+    newer_launch_share: float = 0.6747
     """The same on M4 and M5, as a share."""
-    shared_read: float = 0.08
+    shared_read: float = 0.1252
     """What each further query head that shares a kept head adds to reading it."""
-    slow_sync_seconds: float = 190e-6
+    slow_sync_seconds: float = 0.0001847
     """What each collective costs more over RDMA while MLX_METAL_FAST_SYNCH is off."""
-    hop_seconds: float = 1.37e-3
+    hop_seconds: float = 0.00167
     """What handing on a token from one stage of a pipeline to the next costs over RDMA."""
-    compute_share: float = 0.76
+    compute_share: float = 0.7854
     """Of the chip's rate, what reading prompts reaches."""
-    expert_rows: float = 44.6
+    newer_compute_share: float = 0.8798
+    """The same on M4, as a share of that."""
+    expert_rows: float = 33.64
     """How many tokens an expert needs at once to reach half of that."""
 
     collective_seconds: float = 27.5e-6

@@ -46,7 +46,7 @@ def decode_seconds(setting: Setting, context: float, sequences: int = 1) -> floa
     return (
         max(read / _bytes_per_second(chip, constants), _batched(setting, chip, sequences) * share)
         + _cache_seconds(setting, chip, context, sequences, 0, len(weights.layers))
-        + _launched(weights.work.launches, chip, constants)
+        + _launched(weights, 1.0, chip, constants)
         + _collectives(setting, sequences)
     )
 
@@ -56,9 +56,16 @@ def prompt_seconds(setting: Setting, tokens: int) -> float:
     whole = sum(_chunk_seconds(setting, first, size) for first, size in _chunks(tokens))
     if setting.sharding != "pipeline":
         return whole
-    stages, chunks = setting.ranks, max(1, math.ceil(tokens / PROMPT_STEP))
-    # Stages read different pieces at the same time; the first and the last pieces find some of them idle.
-    return whole * (chunks + stages - 1) / (chunks * stages) + (stages - 1) * _hop(setting)
+    chunks = max(1, math.ceil(tokens / PROMPT_STEP))
+    # Stages read different pieces at the same time: the first piece goes through all, then the slowest one decides.
+    return whole * (1 + (chunks - 1) * _slowest_stage(setting)) / chunks + (setting.ranks - 1) * _hop(setting)
+
+
+def _slowest_stage(setting: Setting) -> float:
+    """The part of all the work on a piece of a prompt that the slowest stage has."""
+    stages = zip(setting.machines, _stages(setting), strict=True)
+    seconds = [count / _prompt_rate(machine.chip, setting.constants) for machine, count in stages]
+    return max(seconds) / sum(seconds)
 
 
 def _pipelined(setting: Setting, context: float, sequences: int) -> float:
@@ -69,7 +76,7 @@ def _pipelined(setting: Setting, context: float, sequences: int) -> float:
         read = weights.read(sequences) * part
         seconds += max(read / _bytes_per_second(chip, constants), _batched(setting, chip, sequences) * part)
         seconds += _cache_seconds(setting, chip, context, sequences, first, first + count)
-        seconds += _launched(weights.work.launches * part, chip, constants)
+        seconds += _launched(weights, part, chip, constants)
         first += count
     head = weights.read_outside_bytes / _bytes_per_second(_slowest(setting.machines), constants)
     return seconds + head + (setting.ranks - 1) * _hop(setting)
@@ -103,9 +110,11 @@ def _bytes_per_second(chip: Chip, constants: Constants) -> float:
     return constants.bandwidth_share * chip.bandwidth * 1e9
 
 
-def _launched(launches: float, chip: Chip, constants: Constants) -> float:
+def _launched(weights: Anatomy, part: float, chip: Chip, constants: Constants) -> float:
+    work = weights.work
     share = constants.newer_launch_share if chip.generation >= 4 else 1.0
-    return launches * constants.launch_seconds * share
+    whole = work.launches * constants.launch_seconds + work.command_buffers * constants.handing_seconds
+    return part * share * whole
 
 
 def _cache_seconds(
@@ -194,4 +203,5 @@ def _expert_excess(weights: Anatomy, size: int, constants: Constants) -> float:
 def _prompt_rate(chip: Chip, constants: Constants) -> float:
     if chip.prompt_tflops is not None:
         return chip.prompt_tflops * 1e12
-    return constants.compute_share * chip.tflops * 1e12
+    newer = constants.newer_compute_share if chip.generation >= 4 else 1.0
+    return constants.compute_share * newer * chip.tflops * 1e12
