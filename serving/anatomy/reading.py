@@ -31,6 +31,19 @@ class Source:
     make: Callable[[], Network]
     quantisation: str
     notes: tuple[str, ...] = ()
+    lighter: Callable[[Quantisation], Source] | None = None
+    """The same weights quantised; None where they are already."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether they can still be quantised."""
+        return self.lighter is not None
+
+    def at(self, quantisation: Quantisation) -> Source:
+        """The same weights quantised. Raises WeightsUnreadable."""
+        if self.lighter is None:
+            raise WeightsUnreadable(f"cannot quantise '{self.name}': seen {self.quantisation}, needed 16 bits.")
+        return self.lighter(quantisation)
 
     @cached_property
     def whole(self) -> Anatomy:
@@ -42,14 +55,26 @@ class Source:
         """Bytes of all tensors."""
         return sum(building.sizes(self.make()).values())
 
-    def anatomy(self, ranks: Iterable[int] = ()) -> Anatomy:
-        """The anatomy, with tensor splits over so many ranks looked at. Raises WeightsUnreadable."""
-        return replace(self.whole, tensor={count: self.tensor(count) for count in sorted({*ranks}) if count > 1})
+    def anatomy(self, ranks: Iterable[int] = (), *, memory: bool = True) -> Anatomy:
+        """The anatomy, with tensor splits over so many ranks looked at; without `memory` nothing of scratch.
+
+        Raises WeightsUnreadable.
+        """
+        splits = {count: self.tensor(count) for count in sorted({*ranks}) if count > 1}
+        if not memory:
+            return replace(self.whole, tensor=splits)
+        known = {count: replace(each, scratch=self.scratch(count)) for count, each in splits.items() if not each.refusal}
+        return replace(self.whole, tensor=splits | known, scratch=self.scratch(1))
 
     @lru_cache(maxsize=None)  # noqa: B019  # a source lives as long as the command that reads it
     def tensor(self, ranks: int) -> Tensor:
         """What a tensor split over so many ranks makes of them."""
         return splitting.tensor(self.make, ranks, sum(layer.cache.bytes_per_token for layer in self.whole.layers))
+
+    @lru_cache(maxsize=None)  # noqa: B019  # as above
+    def scratch(self, ranks: int) -> dict[int, int]:
+        """What reading prompts takes beside weights and caches, on one rank of so many."""
+        return splitting.tensor_scratch(self.make, ranks) if ranks > 1 else stepping.scratch_by_tokens(self.make())
 
 
 def from_config(
@@ -62,7 +87,9 @@ def from_config(
     whole, notes = completed(config)
     declared = _declared(whole)
     said = declared or str(quantisation or FULL)
-    return Source(name, lambda: building.network(whole, quantisation, tensors), said, notes)
+    full = declared is None and (quantisation or FULL).bits is None
+    lighter = (lambda other: from_config(config, name, other)) if full else None
+    return Source(name, lambda: building.network(whole, quantisation, tensors), said, notes, lighter)
 
 
 def from_directory(directory: Path, quantisation: Quantisation | None = None) -> Source:
@@ -108,7 +135,6 @@ def _anatomy(source: Source) -> Anatomy:
         kept = stepping.kept_bytes(built)
         decoded, _ = stepping.prompt_products(built, 1)
         products, read = stepping.prompt_products(built, _PROMPT)
-        scratch = stepping.scratch_by_tokens(built)
     chosen = max((product.rows for product in decoded if product.by_expert), default=0)
     total = _experts(built, experts)
     outside = {name: size for name, size in sizes.items() if not _LAYER.search(name)}
@@ -130,7 +156,7 @@ def _anatomy(source: Source) -> Anatomy:
         experts=total,
         experts_per_token=chosen,
         work=_work(launched, stepping.handed_over(built), products, _vocabulary(built)),
-        scratch=scratch,
+        scratch={},
         pipeline=splitting.can_split_layers(built),
         quantisation=source.quantisation,
         notes=(*source.notes, *_unproven(kept, len(recorded.attentions))),

@@ -1,7 +1,8 @@
 """What the wheel makes of weights over several ranks: its own `shard()` carried out, and one step taken through it.
 
 `shard()` passes weights that then fail on their first request: fewer KV heads than ranks (mlx-lm 0.32.2). So a split
-counts as possible only when the graph of a prompt and of one token can be drawn for the first rank and for the last.
+counts as possible only when the graph of a prompt and of one token can be drawn for one rank; all of them
+hold parts of the same shape.
 """
 
 from __future__ import annotations
@@ -48,11 +49,14 @@ def tensor(make: Callable[[], Network], ranks: int, whole_cache: int) -> Tensor:
     if not can_split_tensors(built):
         return Tensor(ranks, refusal=f"mlx-lm has no tensor split for {_module(built)}")
     try:
-        first = _of_rank(built, Place(ranks, 0))
-        _of_rank(make(), Place(ranks, ranks - 1))
-        return Tensor(ranks, **_stepped(first, whole_cache))
+        return Tensor(ranks, **_stepped(_of_rank(built, Place(ranks, 0)), whole_cache))
     except WeightsUnreadable as refusal:
         return Tensor(ranks, refusal=_reason(refusal))
+
+
+def tensor_scratch(make: Callable[[], Network], ranks: int) -> dict[int, int]:
+    """What reading prompts takes on one rank of a tensor split, by how many tokens are read at once."""
+    return stepping.scratch_by_tokens(_of_rank(make(), Place(ranks, 0)))
 
 
 def of_pipeline(make: Callable[[], Network], layers: tuple[int, ...], rank: int) -> int:
@@ -73,10 +77,9 @@ def _stepped(built: Network, whole_cache: int) -> dict[str, Any]:
     with building.reading("one step of a split network"):
         _, recorded = stepping.step(built)
         kept = sum(cache.bytes_per_token for cache in stepping.kept_bytes(built))
-        scratch = stepping.scratch_by_tokens(built)
     share = kept / whole_cache if whole_cache else 1
     held = sum(building.sizes(built).values())
-    return {"bytes": held, "cache_share": share, "collectives": recorded.collectives.total(), "scratch": scratch}
+    return {"bytes": held, "cache_share": share, "collectives": recorded.collectives.total()}
 
 
 def _reason(refusal: WeightsUnreadable) -> str:

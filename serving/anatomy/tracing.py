@@ -1,8 +1,9 @@
 """The work of one step, counted from the graph that MLX would run, without running it.
 
-Three kinds of functions of MLX are swapped while a graph is recorded. The kernels of `mx.fast` are one kernel each on a
+Four kinds of functions of MLX are swapped while a graph is recorded. The kernels of `mx.fast` are one kernel each on a
 Mac but many on a CPU, so each becomes one node. Collectives of `mx.distributed` become counted no-ops, so that a split
-network can be stepped through by itself. Attention is noted with its shapes. MLX 0.32.4.
+network can be stepped through by itself. Attention is noted with its shapes. Functions with
+gradients of their own lose them. MLX 0.32.4.
 
 Reading, reshaping and slicing start no kernel; everything else in the graph starts one, and what `mx.compile` fuses is
 one node already.
@@ -67,6 +68,7 @@ def recording() -> Iterator[Recorded]:
 
     for name in ("rms_norm", "layer_norm", "rope"):
         swap(mx.fast, name, lambda x, *_, **__: _one_kernel(x))
+    swap(mx, "custom_function", _Plain)
     swap(mx.fast, "scaled_dot_product_attention", _attention(recorded))
     for name in _COLLECTIVES:
         swap(mx.distributed, name, _counted(recorded, name))
@@ -75,6 +77,22 @@ def recording() -> Iterator[Recorded]:
     finally:
         for owner, name, function in reversed(swapped):
             setattr(owner, name, function)
+
+
+class _Plain:
+    """A function of its own gradient, without it: the exporter of graphs knows none of those (MLX 0.32.4)."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._function(*arguments)
+
+    def vjp(self, _: Callable[..., Any]) -> _Plain:
+        """As MLX's own decorator: the function stays what it is."""
+        return self
+
+    jvp = vmap = vjp
 
 
 def _one_kernel(x: mx.array) -> mx.array:

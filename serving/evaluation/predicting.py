@@ -50,11 +50,12 @@ class Predictor:
     def weights(self, case: Case) -> Anatomy:
         """The weights of a case; of a stated size those whose quantisation comes nearest to it."""
         ranks = [len(case.machines)] if case.sharding == "tensor" else []
+        memory = case.metric == "memory"
         if case.quantisation is not None:
-            return self.source(case.weights, case.quantisation).anatomy(ranks)
+            return self.source(case.weights, case.quantisation).anatomy(ranks, memory=memory)
         sizes = [(abs(self.source(case.weights, each).size - (case.stated_bytes or 0)), each) for each in CANDIDATES]
         nearest = min(sizes, key=lambda pair: pair[0])[1]
-        return self.source(case.weights, nearest).anatomy(ranks)
+        return self.source(case.weights, nearest).anatomy(ranks, memory=memory)
 
     def with_constants(self, constants: Constants) -> Predictor:
         """The same with other constants, for a fit."""
