@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,9 @@ def in_terminal(*panels: Sequence[Curve]) -> str:
 
 def into_png(path: Path, title: str, *panels: Sequence[Curve]) -> None:
     """Every panel side by side in one picture."""
-    import matplotlib
-
+    matplotlib: Any = importlib.import_module("matplotlib")  # takes a second, and only pictures need it
     matplotlib.use("agg")
-    from matplotlib import pyplot
-
+    pyplot: Any = importlib.import_module("matplotlib.pyplot")
     figure, axes = pyplot.subplots(1, len(panels), figsize=(12, 5), layout="constrained")
     for axis, (heading, doubling), curves in zip(axes, _HEADINGS, panels, strict=True):
         _panel(axis, heading, curves, doubling=doubling)

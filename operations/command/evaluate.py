@@ -9,6 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from operations.console import wide
+
 from serving.evaluation.comparing import Compared, Group, Report, compare
 from serving.evaluation.predicting import Predictor
 from serving.evaluation.report import dimensions, document
@@ -26,7 +28,7 @@ def evaluate(file: Path, configs: Path, *, as_json: bool) -> None:
 
 
 def _print(report: Report) -> None:
-    console = Console(soft_wrap=True)
+    console = wide(Console(highlight=False))
     console.print(_rows(report.compared))
     console.print("\nLeft out, and why:", style="bold")
     for reason, lines in _reasons(report).items():
@@ -39,7 +41,9 @@ def _print(report: Report) -> None:
         verdict = "named" if contest.named else f"predicted {contest.predicted}"
         console.print(f"  {contest.what}, {contest.machines} machines: {contest.published}, {verdict}", markup=False)
     trained = sum(each.training for each in report.compared)
-    console.print(f"\n{trained} rows, marked 'training', are those that constants were fitted on; no group counts them.")
+    console.print(
+        f"\n{trained} rows, marked 'training', are those that constants were fitted on; no group counts them."
+    )
     assumed = Counter(words for each in report.compared for words in each.case.assumed)
     for words, count in assumed.items():
         console.print(f"Assumed for {count} rows: {words}.", markup=False)

@@ -14,6 +14,7 @@ from rich.table import Table
 from operations.command.connecting import executed
 from operations.command.drawing import in_terminal, into_png
 from operations.command.sources import source_of
+from operations.console import wide
 from serving.anatomy.quantising import Quantisation, parsed
 from serving.anatomy.reading import Source
 from serving.cluster import Cluster
@@ -47,8 +48,10 @@ def _decisions(
     weights: str | None, *, machines: Sequence[str], quantise: str | None, **changes: Any
 ) -> Iterator[Decision]:
     if weights is None:
-        raise PlacementRefused("cannot plan without weights: name a directory, a config.json, the hub's name of some, or "
-                               "an inventory file.")
+        raise PlacementRefused(
+            "cannot plan without weights: name a directory, a config.json, the hub's name of some, or "
+            "an inventory file."
+        )
     asked = {name: value for name, value in changes.items() if value}
     bits = _quantisation(quantise)
     if weights.endswith(".py"):
@@ -81,12 +84,14 @@ def _quantisation(words: str | None) -> Quantisation | None:
         return None
     found = parsed(words)
     if found is None:
-        raise PlacementRefused(f"cannot quantise to '{words}': needed bits that MLX makes, such as 4bit, 8bit, mxfp4, bf16.")
+        raise PlacementRefused(
+            f"cannot quantise to '{words}': needed bits that MLX makes, such as 4bit, 8bit, mxfp4, bf16."
+        )
     return found
 
 
 def _print(decision: Decision) -> None:
-    console = Console(soft_wrap=True, highlight=False)
+    console = wide(Console(highlight=False))
     console.print(about(decision.weights), markup=False)
     for note in decision.weights.notes:
         console.print(f"Note: {note}.", markup=False)

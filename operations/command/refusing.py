@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import click
@@ -11,7 +11,7 @@ from serving.errors import CidermillError
 
 
 @contextmanager
-def refusing() -> Iterator[None]:
+def refusing() -> Generator[None, None, None]:
     """Turn errors of the domain into the console's own."""
     try:
         yield

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
+from typing import Any
 
 from serving.anatomy.quantising import Quantisation
 from serving.anatomy.reading import INDEX, Source, from_config, from_directory, object_in
@@ -30,12 +32,11 @@ def source_of(name: str, quantisation: Quantisation | None) -> Source:
 
 def _fetched(name: str) -> Path:
     """The directory that holds config and index of weights on the hub; `HF_ENDPOINT` and tokens count as always."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
+    hub: Any = importlib.import_module("huggingface_hub")
+    errors: Any = importlib.import_module("huggingface_hub.errors")
     try:
-        return Path(snapshot_download(name, allow_patterns=["config.json", INDEX]))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        return Path(hub.snapshot_download(name, allow_patterns=["config.json", INDEX]))
+    except (errors.HfHubHTTPError, errors.HFValidationError, errors.LocalEntryNotFoundError, OSError) as error:
         said = str(error).strip().splitlines()[0]
         raise WeightsUnreadable(
             f"cannot fetch config.json of '{name}' from the hub: {said}. Check the name and the network, or give a "

@@ -7,19 +7,24 @@ names. What is in a directory of weights is read by mlx-lm's own loader, which r
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import mlx.core as mx
-import mlx.nn as nn
-from mlx.utils import tree_flatten, tree_map
-from mlx_lm import utils
-from mlx_lm.models import switch_layers
-
 from serving.anatomy.quantising import Quantisation
 from serving.errors import WeightsUnreadable
+
+# MLX and mlx-lm carry few types.
+mx: Any = importlib.import_module("mlx.core")
+nn: Any = importlib.import_module("mlx.nn")
+trees: Any = importlib.import_module("mlx.utils")
+utils: Any = importlib.import_module("mlx_lm.utils")
+switch_layers: Any = importlib.import_module("mlx_lm.models.switch_layers")
+
+Array = Any
+"""One of MLX's arrays."""
 
 Network = Any
 """One of mlx-lm's `Model`s; they have no common class of their own."""
@@ -50,7 +55,7 @@ def on_disk(directory: Path) -> Network:
     return bare(loaded)
 
 
-class reading(contextlib.ContextDecorator, contextlib.AbstractContextManager["reading"]):  # noqa: N801
+class reading(contextlib.ContextDecorator, contextlib.AbstractContextManager["reading", None]):  # noqa: N801
     """Turns whatever mlx-lm says of a config it cannot build into WeightsUnreadable, and keeps its prints quiet."""
 
     def __init__(self, what: str) -> None:
@@ -72,15 +77,19 @@ class reading(contextlib.ContextDecorator, contextlib.AbstractContextManager["re
 
 def bare(built: Network) -> Network:
     """The same network, each array a view of one zero."""
-    views = tree_map(lambda array: mx.broadcast_to(mx.zeros((), array.dtype), array.shape), built.parameters())
+    views = trees.tree_map(_view, built.parameters())
     mx.eval(views)
     built.update(views)
     return built
 
 
-def arrays(built: Network) -> list[tuple[str, mx.array]]:
+def _view(array: Array) -> Array:
+    return mx.broadcast_to(mx.zeros((), array.dtype), array.shape)
+
+
+def arrays(built: Network) -> list[tuple[str, Array]]:
     """Every tensor, with its name."""
-    return tree_flatten(built.parameters())
+    return trees.tree_flatten(built.parameters())
 
 
 def sizes(built: Network) -> dict[str, int]:
@@ -99,7 +108,7 @@ def parameter_counts(built: Network) -> dict[str, int]:
     counts: dict[str, int] = {}
     for path, module in _leaves(built):
         bits = getattr(module, "bits", None)
-        for name, array in tree_flatten(module.parameters()):
+        for name, array in trees.tree_flatten(module.parameters()):
             full = f"{path}.{name}" if path else name
             packed = bits is not None and name == "weight"
             dropped = bits is not None and name in ("scales", "biases")
@@ -107,8 +116,8 @@ def parameter_counts(built: Network) -> dict[str, int]:
     return counts
 
 
-def _leaves(built: Network) -> list[tuple[str, nn.Module]]:
-    found = tree_flatten(built.leaf_modules(), is_leaf=nn.Module.is_module)
+def _leaves(built: Network) -> list[tuple[str, Network]]:
+    found = trees.tree_flatten(built.leaf_modules(), is_leaf=nn.Module.is_module)
     return [(path, module) for path, module in found if isinstance(module, nn.Module)]
 
 
@@ -119,7 +128,7 @@ def _is_switch(module: object) -> bool:
 def _as_declared(built: Network, declared: Mapping[str, Any], tensors: frozenset[str]) -> None:
     """As mlx-lm's loader does: what the config names by path, then what has scales in the index."""
 
-    def wanted(path: str, module: nn.Module) -> bool | dict[str, Any]:
+    def wanted(path: str, module: Network) -> bool | dict[str, Any]:
         if path in declared:
             return declared[path]
         if not hasattr(module, "to_quantized") or module.weight.shape[-1] % declared["group_size"]:
@@ -136,15 +145,15 @@ def _as_converted(built: Network, config: dict[str, Any], quantisation: Quantisa
         utils.quantize_model(built, config, quantisation.group, quantisation.bits, quantisation.mode)
         return
 
-    def only(experts: bool) -> Any:
-        return lambda _, module: _is_switch(module) == experts and _divides(module, quantisation)
-
-    nn.quantize(
-        built, quantisation.group, quantisation.bits, mode=quantisation.mode, class_predicate=only(experts=True)
-    )
-    if (rest := quantisation.rest).bits is not None:
-        nn.quantize(built, rest.group, rest.bits, mode=rest.mode, class_predicate=only(experts=False))
+    for part, experts in ((quantisation, True), (quantisation.rest, False)):
+        if part.bits is not None:
+            _quantise(built, part, experts=experts)
 
 
-def _divides(module: Any, quantisation: Quantisation) -> bool:
-    return hasattr(module, "to_quantized") and module.weight.shape[-1] % quantisation.group == 0
+def _quantise(built: Network, part: Quantisation, *, experts: bool) -> None:
+    def wanted(_: str, module: Network) -> bool:
+        if _is_switch(module) != experts or not hasattr(module, "to_quantized"):
+            return False
+        return module.weight.shape[-1] % part.group == 0
+
+    nn.quantize(built, part.group, part.bits, mode=part.mode, class_predicate=wanted)

@@ -48,7 +48,12 @@ def _has(*names: str) -> Callable[[Config], bool]:
 
 
 def _llama4(config: Config) -> Config:
-    text = {"model_type": "llama4_text", "use_qk_norm": True, "attention_chunk_size": 8192, "intermediate_size_mlp": 2 * config["intermediate_size"]}
+    text = {
+        "model_type": "llama4_text",
+        "use_qk_norm": True,
+        "attention_chunk_size": 8192,
+        "intermediate_size_mlp": 2 * config["intermediate_size"],
+    }
     return {"text_config": text | config}
 
 

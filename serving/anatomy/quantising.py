@@ -45,7 +45,7 @@ CANDIDATES = (
 def parsed(label: str) -> Quantisation | None:
     """The quantisation that a label means, or None where it names none that MLX makes.
 
-    `4bit`, `Q4 (MLX affine g64)`, `FP16`, `native INT4 experts + bf16 rest`, `MXFP4`; not `Q4_K_M`, which is llama.cpp's.
+    `4bit`, `Q4 (MLX affine g64)`, `FP16`, `native INT4 experts + bf16 rest`, `MXFP4`; not `Q4_K_M` of llama.cpp.
     """
     if foreign(label):
         return None

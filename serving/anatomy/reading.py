@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ class Source:
     make: Callable[[], Network]
     quantisation: str
     notes: tuple[str, ...] = ()
+    least_launches: int = 0
+    """Kernels of one token by a table of dimensions, which may know what a guessed kind lacks."""
     lighter: Callable[[Quantisation], Source] | None = None
     """The same weights quantised; None where they are already."""
 
@@ -63,15 +65,17 @@ class Source:
         splits = {count: self.tensor(count) for count in sorted({*ranks}) if count > 1}
         if not memory:
             return replace(self.whole, tensor=splits)
-        known = {count: replace(each, scratch=self.scratch(count)) for count, each in splits.items() if not each.refusal}
+        known = {
+            count: replace(each, scratch=self.scratch(count)) for count, each in splits.items() if not each.refusal
+        }
         return replace(self.whole, tensor=splits | known, scratch=self.scratch(1))
 
-    @lru_cache(maxsize=None)  # noqa: B019  # a source lives as long as the command that reads it
+    @cache  # noqa: B019  # a source lives as long as the command that reads it
     def tensor(self, ranks: int) -> Tensor:
         """What a tensor split over so many ranks makes of them."""
         return splitting.tensor(self.make, ranks, sum(layer.cache.bytes_per_token for layer in self.whole.layers))
 
-    @lru_cache(maxsize=None)  # noqa: B019  # as above
+    @cache  # noqa: B019  # as above
     def scratch(self, ranks: int) -> dict[int, int]:
         """What reading prompts takes beside weights and caches, on one rank of so many."""
         return splitting.tensor_scratch(self.make, ranks) if ranks > 1 else stepping.scratch_by_tokens(self.make())
@@ -88,8 +92,13 @@ def from_config(
     declared = _declared(whole)
     said = declared or str(quantisation or FULL)
     full = declared is None and (quantisation or FULL).bits is None
-    lighter = (lambda other: from_config(config, name, other)) if full else None
-    return Source(name, lambda: building.network(whole, quantisation, tensors), said, notes, lighter)
+
+    def lighter(other: Quantisation) -> Source:
+        return from_config(config, name, other)
+
+    make = partial(building.network, whole, quantisation, tensors)
+    stated = 0 if "model_type" in config else config.get("dispatch_per_layer", 0) * config.get("num_hidden_layers", 0)
+    return Source(name, make, said, notes, stated, lighter if full else None)
 
 
 def from_directory(directory: Path, quantisation: Quantisation | None = None) -> Source:
@@ -103,7 +112,7 @@ def from_directory(directory: Path, quantisation: Quantisation | None = None) ->
     config = object_in(path)
     if any(directory.glob("model*.safetensors")):
         said = _declared(config) or str(FULL)
-        return Source(directory.name, lambda: building.on_disk(directory), said)
+        return Source(directory.name, partial(building.on_disk, directory), said)
     index = directory / INDEX
     tensors = frozenset(object_in(index)["weight_map"]) if index.is_file() else frozenset[str]()
     return from_config(config, directory.name, quantisation, tensors)
@@ -155,7 +164,7 @@ def _anatomy(source: Source) -> Anatomy:
         largest_tensor_bytes=max(sizes.values()),
         experts=total,
         experts_per_token=chosen,
-        work=_work(launched, stepping.handed_over(built), products, _vocabulary(built)),
+        work=_work(max(launched, source.least_launches), stepping.handed_over(built), products, _vocabulary(built)),
         scratch={},
         pipeline=splitting.can_split_layers(built),
         quantisation=source.quantisation,
@@ -172,28 +181,35 @@ def _layers(
 ) -> list[Layer]:
     numbered: dict[int, list[str]] = {}
     for name in sizes:
-        if found := _LAYER.search(name):
-            numbered.setdefault(int(found[1]), []).append(name)
-    layers: list[Layer] = []
+        if numbering := _LAYER.search(name):
+            numbered.setdefault(int(numbering[1]), []).append(name)
+    found: list[Layer] = []
     for place, (_, names) in enumerate(sorted(numbered.items())):
         cache = kept[place] if place < len(kept) else Cache(0)
         # Attention is noted in the order of layers; where some have none, the last one known stands for them.
-        attention = attentions[min(place, len(attentions) - 1)] if attentions and cache.bytes_per_token else None
-        if attention is not None:
-            cache = replace(
-                cache, readers=attention.heads / attention.kept_heads, heads=attention.kept_heads
-            )
-        asked = prompt[min(place, len(prompt) - 1)] if prompt and attention is not None else None
-        width = asked.heads * (asked.key_width + asked.value_width) if asked else 0
-        layers.append(
+        decoded = attentions[min(place, len(attentions) - 1)] if attentions and cache.bytes_per_token else None
+        read = prompt[min(place, len(prompt) - 1)] if prompt and decoded is not None else None
+        found.append(
             Layer(
                 bytes=sum(sizes[name] for name in names),
                 expert_bytes=sum(sizes[name] for name in names if name in experts),
-                cache=cache,
-                attention_width=width,
+                cache=_attended(cache, decoded, read),
+                attention_width=read.heads * (read.key_width + read.value_width) if read else 0,
             )
         )
-    return layers
+    return found
+
+
+def _attended(cache: Cache, decoded: Attention | None, read: Attention | None) -> Cache:
+    """A cache with what was seen of the attention that reads it."""
+    if decoded is None:
+        return cache
+    known = replace(cache, readers=decoded.heads / decoded.kept_heads, heads=decoded.kept_heads)
+    if read is None or decoded.kept_heads != 1 or read.kept_heads == 1:
+        return known
+    # A latent is kept with a part for positions beside it, which every head's own key would have as well.
+    positions = cache.bytes_per_token // 2 - decoded.key_width
+    return replace(known, expanded_bytes=2 * read.heads * (read.key_width + positions + read.value_width))
 
 
 def _work(launched: int, handed: int, products: list[Product], vocabulary: int) -> Work:
@@ -217,7 +233,9 @@ def _vocabulary(built: Network) -> int:
 
 def _hidden(built: Network) -> int:
     arrays = dict(building.arrays(built))
-    norm = next((array for name, array in arrays.items() if name.endswith("norm.weight") and not _LAYER.search(name)), None)
+    norm = next(
+        (array for name, array in arrays.items() if name.endswith("norm.weight") and not _LAYER.search(name)), None
+    )
     return norm.shape[-1] if norm is not None else max(array.shape[-1] for array in arrays.values() if array.ndim == 1)
 
 

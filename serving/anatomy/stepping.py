@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import importlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
-import mlx.core as mx
-from mlx_lm.models import cache as caches
-
 from serving.anatomy import scratch, tracing
-from serving.anatomy.building import Network
+from serving.anatomy.building import Array, Network, mx
 from serving.anatomy.tracing import Recorded
 from serving.anatomy.values import Cache
+
+caches: Any = importlib.import_module("mlx_lm.models.cache")
 
 _PROMPT = 512
 """Tokens of a prompt: a multiple of what caches grow by (256), so that what they hold is what they were given."""
@@ -73,7 +73,7 @@ def prompt_scratch(built: Network, tokens: int) -> int:
     """Bytes that reading so many tokens of a prompt at once takes at most, beside weights and caches."""
     kept = caches.make_prompt_cache(built)
 
-    def read(x: mx.array) -> list[mx.array]:
+    def read(x: Array) -> list[Array]:
         built(x, cache=kept)
         return _arrays(kept)
 
@@ -106,7 +106,7 @@ def _window(layer: object) -> int | None:
     return None
 
 
-def _arrays(kept: Sequence[object]) -> list[mx.array]:
+def _arrays(kept: Sequence[object]) -> list[Array]:
     return [array for layer in kept for _, array in _places(layer)]
 
 
@@ -119,24 +119,27 @@ def _settle(kept: Sequence[object]) -> None:
             put(view)
 
 
-def _places(holder: object) -> Iterator[tuple[Any, mx.array]]:
+def _places(holder: Any) -> Iterator[tuple[Callable[[Array], None], Array]]:
     """Every array that a cache holds, with what puts another in its place."""
-    inside: Mapping[Any, Any] | list[Any] = holder if isinstance(holder, list) else vars(holder)
-    pairs = enumerate(inside) if isinstance(inside, list) else list(inside.items())
-    for key, value in pairs:
+    inside: Any = vars(holder) if hasattr(holder, "__dict__") else holder
+    for key in list(range(len(inside)) if inside is holder else inside):
+        value: Any = inside[key]
         if isinstance(value, mx.array):
             yield _putting(inside, key), value
-        elif isinstance(value, list) or type(value).__module__.startswith("mlx_lm"):
+        elif type(value) is list or type(value).__module__.startswith("mlx_lm"):
             yield from _places(value)
         elif isinstance(value, tuple):
             yield from _places_of_tuple(inside, key, value)
 
 
-def _places_of_tuple(inside: Any, key: Any, value: tuple[Any, ...]) -> Iterator[tuple[Any, mx.array]]:
-    held = list(value)
+def _places_of_tuple(inside: Any, key: Any, value: tuple[Any, ...]) -> Iterator[tuple[Callable[[Array], None], Array]]:
+    held: list[Any] = list(value)
     inside[key] = held  # caches index it only
     yield from _places(held)
 
 
-def _putting(inside: Any, key: Any) -> Any:
-    return lambda array: inside.__setitem__(key, array)
+def _putting(inside: Any, key: Any) -> Callable[[Array], None]:
+    def put(array: Array) -> None:
+        inside[key] = array
+
+    return put

@@ -11,21 +11,27 @@ one node already.
 
 from __future__ import annotations
 
+import importlib
 import math
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import mlx.core as mx
+# MLX carries few types.
+mx: Any = importlib.import_module("mlx.core")
+Array = Any
+"""One of MLX's arrays."""
 
 VIEWS = frozenset(
-    "AsStrided Broadcast BroadcastAxes Contiguous Copy Depends ExpandDims Flatten NumberOfElements Reshape Slice Split "
-    "Squeeze StopGradient Transpose Unflatten View".split()
+    (
+        *("AsStrided", "Broadcast", "BroadcastAxes", "Contiguous", "Copy", "Depends", "ExpandDims", "Flatten"),
+        *("NumberOfElements", "Reshape", "Slice", "Split", "Squeeze", "StopGradient", "Transpose", "Unflatten", "View"),
+    )
 )
 """Primitives that start no kernel."""
 
@@ -56,7 +62,7 @@ class Recorded:
 
 
 @contextmanager
-def recording() -> Iterator[Recorded]:
+def recording() -> Generator[Recorded, None, None]:
     """Swap MLX's functions as told above for as long as the block lasts."""
     recorded = Recorded()
     swapped: list[tuple[Any, str, Any]] = []
@@ -67,7 +73,7 @@ def recording() -> Iterator[Recorded]:
             setattr(owner, name, function)
 
     for name in ("rms_norm", "layer_norm", "rope"):
-        swap(mx.fast, name, lambda x, *_, **__: _one_kernel(x))
+        swap(mx.fast, name, _one_kernel)
     swap(mx, "custom_function", _Plain)
     swap(mx.fast, "scaled_dot_product_attention", _attention(recorded))
     for name in _COLLECTIVES:
@@ -95,12 +101,12 @@ class _Plain:
     jvp = vmap = vjp
 
 
-def _one_kernel(x: mx.array) -> mx.array:
+def _one_kernel(x: Array, *_: Any, **__: Any) -> Array:
     return mx.erfinv(x)  # any kernel that no network uses
 
 
-def _counted(recorded: Recorded, name: str) -> Callable[..., mx.array]:
-    def same(x: mx.array, *_: Any, **__: Any) -> mx.array:
+def _counted(recorded: Recorded, name: str) -> Callable[..., Array]:
+    def same(x: Array, *_: Any, **__: Any) -> Array:
         recorded.collectives[name] += 1
         return x
 
@@ -112,21 +118,21 @@ def _is_fused(key_width: int, value_width: int) -> bool:
     return key_width == value_width and key_width in _FUSED_WIDTHS
 
 
-def _attention(recorded: Recorded) -> Callable[..., mx.array]:
-    def attend(q: mx.array, k: mx.array, v: mx.array, **_: Any) -> mx.array:
+def _attention(recorded: Recorded) -> Callable[..., Array]:
+    def attend(q: Array, k: Array, v: Array, **_: Any) -> Array:
         if k.shape[1] == 0 or q.shape[1] % k.shape[1]:
             raise ValueError(f"{q.shape[1]} query heads cannot share {k.shape[1]} kept heads")
         recorded.attentions.append(Attention(q.shape[1], k.shape[1], q.shape[3], v.shape[3]))
         shape = (*q.shape[:3], v.shape[3])
         whole = mx.depends([q], [k, v])[0]
-        for _ in range(1 if _is_fused(q.shape[3], v.shape[3]) else _UNFUSED_KERNELS):
+        for _kernel in range(1 if _is_fused(q.shape[3], v.shape[3]) else _UNFUSED_KERNELS):
             whole = _one_kernel(whole)
         return mx.broadcast_to(whole[..., :1], shape)
 
     return attend
 
 
-def launches(*results: mx.array) -> int:
+def launches(*results: Array) -> int:
     """How many kernels it takes to get from arrays that are there to these."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "graph"
@@ -149,7 +155,7 @@ class Product:
         return 2.0 * self.rows * self.columns * self.summed
 
 
-def graph(function: Callable[[mx.array], Any], tokens: int) -> list[dict[str, Any]]:
+def graph(function: Callable[[Array], Any], tokens: int) -> list[dict[str, Any]]:
     """The graph of a function of tokens, as MLX's exporter tells it: every primitive, with names, shapes and types."""
     events: list[dict[str, Any]] = []
     mx.export_function(events.append, function, mx.zeros((1, tokens), mx.int32))

@@ -18,6 +18,8 @@ class Cache:
     """Query heads for each head that is kept; 1 where no attention is found."""
     heads: int = 1
     """Heads that are kept; one, as with a latent cache, cannot be split."""
+    expanded_bytes: int = 0
+    """Of a latent cache: what a token would take with a key and a value for every head, as older software kept it."""
 
     def held(self, tokens: float) -> float:
         """Bytes kept of a conversation of `tokens`."""

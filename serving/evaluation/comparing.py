@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from serving.errors import WeightsUnreadable
 from serving.evaluation.judging import Case, Left, judged
 from serving.evaluation.rows import Row
 from serving.evaluation.training import is_training
-from serving.errors import WeightsUnreadable
 
 BOUNDS: Mapping[str, float] = {
     "answers on clusters": 0.09,
@@ -48,7 +48,7 @@ class Compared:
         if self.case.metric == "memory":
             return "peak memory"
         what = "answers" if self.case.metric == "decode" else "prompts"
-        if self.case.sequences > 1:
+        if self.case.sequences > 1 or self.case.row.metric.startswith("aggregate"):
             return f"{what} of several at once, not validated"
         return f"{what} on {'one machine' if self.case.sharding == 'single' else 'clusters'}"
 

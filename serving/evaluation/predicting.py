@@ -7,9 +7,9 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from serving.anatomy.quantising import CANDIDATES, Quantisation
+from serving.anatomy.quantising import CANDIDATES, FULL, Quantisation
 from serving.anatomy.reading import Source, from_config
-from serving.anatomy.values import Anatomy
+from serving.anatomy.values import Anatomy, Cache
 from serving.evaluation.judging import Case
 from serving.placement import memory, speed
 from serving.placement.constants import FITTED, Constants
@@ -17,6 +17,10 @@ from serving.placement.speed import Setting
 
 ANSWER_TOKENS = 128
 """What is answered while a peak is measured, beside the prompt."""
+
+LATENTS_SINCE = "2026-02"
+SAME_SIZE = 0.05
+"""How far a size may be from what is said beside it."""
 
 
 class Predictor:
@@ -30,7 +34,7 @@ class Predictor:
     def setting(self, case: Case) -> Setting:
         """A case as the model of speed wants it."""
         return Setting(
-            weights=self.weights(case),
+            weights=as_of(self.weights(case), case.row.date),
             machines=case.machines,
             sharding=case.sharding,
             transport=case.transport,
@@ -50,12 +54,16 @@ class Predictor:
     def weights(self, case: Case) -> Anatomy:
         """The weights of a case; of a stated size those whose quantisation comes nearest to it."""
         ranks = [len(case.machines)] if case.sharding == "tensor" else []
-        memory = case.metric == "memory"
-        if case.quantisation is not None:
-            return self.source(case.weights, case.quantisation).anatomy(ranks, memory=memory)
-        sizes = [(abs(self.source(case.weights, each).size - (case.stated_bytes or 0)), each) for each in CANDIDATES]
-        nearest = min(sizes, key=lambda pair: pair[0])[1]
-        return self.source(case.weights, nearest).anatomy(ranks, memory=memory)
+        return self.source(case.weights, self._quantisation(case)).anatomy(ranks, memory=case.metric == "memory")
+
+    def _quantisation(self, case: Case) -> Quantisation:
+        """What the label says; where it tells a size that this does not have, what comes nearest to the size."""
+        stated, said = case.stated_bytes, case.quantisation
+        if stated is None:
+            return said or FULL
+        if said is not None and abs(self.source(case.weights, said).size / stated - 1) < SAME_SIZE:
+            return said
+        return min(CANDIDATES, key=lambda each: abs(self.source(case.weights, each).size - stated))
 
     def with_constants(self, constants: Constants) -> Predictor:
         """The same with other constants, for a fit."""
@@ -67,6 +75,17 @@ class Predictor:
         return from_config(self.configs[name], name, quantisation)
 
 
-def changed(constants: Constants, **values: float) -> Constants:
-    """Constants with some of them changed."""
-    return replace(constants, **values)  # pyright: ignore[reportArgumentType]  # fields are named by the caller
+def as_of(weights: Anatomy, date: str) -> Anatomy:
+    """Weights as the software of a date kept their conversations.
+
+    mlx-lm keeps latents since its change 839 of 4 February 2026 (0.30.6); before, every head's own key and value.
+    """
+    if not date or date[:7] >= LATENTS_SINCE:
+        return weights
+    return replace(weights, layers=tuple(replace(layer, cache=_expanded(layer.cache)) for layer in weights.layers))
+
+
+def _expanded(cache: Cache) -> Cache:
+    if not cache.expanded_bytes:
+        return cache
+    return replace(cache, bytes_per_token=cache.expanded_bytes, heads=int(cache.readers), readers=1)

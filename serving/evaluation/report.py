@@ -19,8 +19,8 @@ def dimensions(directory: Path) -> dict[str, Mapping[str, Any]]:
     files |= {path.parent.name: path for path in sorted(directory.glob("*/config.json"))}
     if not files:
         raise EvaluationRefused(
-            f"cannot evaluate with the dimensions in {directory}: seen no NAME.json and no NAME/config.json, needed one "
-            "for each of the weights."
+            f"cannot evaluate with the dimensions in {directory}: seen no NAME.json and no NAME/config.json, needed "
+            "one for each of the weights."
         )
     return {name: object_in(path) for name, path in files.items()}
 

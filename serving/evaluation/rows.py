@@ -66,7 +66,9 @@ def read(path: Path) -> list[Row]:
             raise EvaluationRefused(
                 f"cannot read {path}: seen no column {', '.join(missing)}, needed {', '.join(COLUMNS)}."
             )
-        return [Row(line, **{name: (row[name] or "").strip() for name in COLUMNS}) for line, row in enumerate(reader, 2)]
+        return [
+            Row(line, **{name: (row[name] or "").strip() for name in COLUMNS}) for line, row in enumerate(reader, 2)
+        ]
 
 
 def _number(text: str) -> float | None:

@@ -76,8 +76,8 @@ def _numbers(choice: Choice, wish: Wish) -> str:
     if expected is None:
         return "nothing to expect"
     return (
-        f"{expected.answer:.1f} tokens per second for one conversation, {expected.answers:.0f} for {wish.slots} at once, "
-        f"within {expected.band:.0%}"
+        f"{expected.answer:.1f} tokens per second for one conversation, {expected.answers:.0f} for {wish.slots} at "
+        f"once, within {expected.band:.0%}"
     )
 
 
@@ -89,7 +89,9 @@ def _needed_alone(found: Sequence[Choice]) -> str:
 
 def _refusal(weights: Anatomy, found: Sequence[Choice], nearest: Sequence[str]) -> str:
     closest = min(found, key=_shortage)
-    step = f"The nearest that works: {nearest[0]}." if nearest else "Nothing near it works either: choose other weights."
+    step = (
+        f"The nearest that works: {nearest[0]}." if nearest else "Nothing near it works either: choose other weights."
+    )
     return f"cannot place '{weights.name}', nearest by {closest.name}: {'; '.join(closest.refusals)}. {step}"
 
 
@@ -100,9 +102,7 @@ def _shortage(choice: Choice) -> float:
     return max(lacking, default=1.0) + 1000 * others
 
 
-def _nearest(
-    weights: Anatomy, machines: Sequence[Machine], wish: Wish, lighter: Sequence[Anatomy]
-) -> Iterator[str]:
+def _nearest(weights: Anatomy, machines: Sequence[Machine], wish: Wish, lighter: Sequence[Anatomy]) -> Iterator[str]:
     yield from _with_less_context(weights, machines, wish)
     yield from _with_fewer_slots(weights, machines, wish)
     for other in lighter:
@@ -124,7 +124,10 @@ def _best(weights: Anatomy, machines: Sequence[Machine], wish: Wish) -> Choice |
 
 def _with_less_context(weights: Anatomy, machines: Sequence[Machine], wish: Wish) -> Iterator[str]:
     """The longest context that works, to a 256th of what was wished."""
-    works = lambda context: _best(weights, machines, replace(wish, context=context)) is not None  # noqa: E731
+
+    def works(context: int) -> bool:
+        return _best(weights, machines, replace(wish, context=context)) is not None
+
     low, high = SMALLEST_CONTEXT, wish.context
     if low >= high or not works(low):
         return

@@ -117,9 +117,7 @@ def _launched(weights: Anatomy, part: float, chip: Chip, constants: Constants) -
     return part * share * whole
 
 
-def _cache_seconds(
-    setting: Setting, chip: Chip, context: float, sequences: int, first: int, last: int
-) -> float:
+def _cache_seconds(setting: Setting, chip: Chip, context: float, sequences: int, first: int, last: int) -> float:
     constants = setting.constants
     ranks = setting.ranks if setting.sharding == "tensor" else 1
     total = 0.0
@@ -178,9 +176,7 @@ def _chunk_seconds(setting: Setting, first: int, size: int) -> float:
     machines = setting.machines
     flops = size * (weights.work.flops_per_token - weights.work.expert_flops_per_token)
     flops += size * weights.work.expert_flops_per_token * _expert_excess(weights, size, constants)
-    flops += sum(
-        2 * layer.attention_width * size * layer.cache.tokens(first + size / 2) for layer in weights.layers
-    )
+    flops += sum(2 * layer.attention_width * size * layer.cache.tokens(first + size / 2) for layer in weights.layers)
     if setting.sharding == "tensor":
         rate = setting.ranks * min(_prompt_rate(machine.chip, constants) for machine in machines)
         count = 2 * len(weights.layers)
