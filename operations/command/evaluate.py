@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.table import Table
 
 from operations.console import wide
-
 from serving.evaluation.comparing import Compared, Group, Report, compare
 from serving.evaluation.predicting import Predictor
 from serving.evaluation.report import dimensions, document

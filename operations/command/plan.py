@@ -28,6 +28,10 @@ from serving.placement.telling import COLUMNS, about, document, rows
 from serving.placement.wish import Wish
 
 LIGHTER = (8, 6, 4)
+"""Bits that are tried where nothing works."""
+
+MORE = (2, 4, 8)
+"""Splits that are looked at then, for machines that would have to be added."""
 
 
 def plan(weights: str | None, *, as_json: bool, plot: Path | None, **wanted: Any) -> int:
@@ -73,9 +77,10 @@ def _of_inventory(inventory: Path, bits: Quantisation | None, asked: dict[str, A
 def _decided(source: Source, machines: Sequence[Machine], wish: Wish) -> Decision:
     ranks = [count for count in RANKS if count <= len(machines)]
     decision = decide(source.anatomy(ranks), machines, wish)
-    if decision.winner is not None or not source.is_full:
+    if decision.winner is not None:
         return decision
-    lighter = [source.at(Quantisation(bits)).anatomy(ranks) for bits in LIGHTER]
+    ranks = sorted({*ranks, *MORE})
+    lighter = [source.at(Quantisation(bits)).anatomy(ranks) for bits in LIGHTER] if source.is_full else []
     return decide(source.anatomy(ranks), machines, wish, lighter=lighter)
 
 
