@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from serving.anatomy import building, stepping
-from serving.anatomy.building import Network
+from serving.anatomy import building, loading, stepping
+from serving.anatomy.building import Array, Network
+from serving.anatomy.loading import Part
 from serving.anatomy.values import Tensor
 from serving.errors import WeightsUnreadable
 
@@ -49,7 +50,9 @@ def tensor(make: Callable[[], Network], ranks: int, whole_cache: int) -> Tensor:
     if not can_split_tensors(built):
         return Tensor(ranks, refusal=f"mlx-lm has no tensor split for {_module(built)}")
     try:
-        return Tensor(ranks, **_stepped(_of_rank(built, Place(ranks, 0)), whole_cache))
+        whole = building.arrays(built)
+        part = _of_rank(built, Place(ranks, 0))
+        return Tensor(ranks, loading_bytes=_loading(whole, part), **_stepped(part, whole_cache))
     except WeightsUnreadable as refusal:
         return Tensor(ranks, refusal=_reason(refusal))
 
@@ -65,6 +68,12 @@ def of_pipeline(make: Callable[[], Network], layers: tuple[int, ...], rank: int)
     with building.reading(f"a pipeline of {layers} layers"):
         built.model.pipeline(Place(len(layers), rank), split=list(layers))
     return sum(building.sizes(built).values())
+
+
+def _loading(whole: list[tuple[str, Array]], part: Network) -> int:
+    kept = dict(building.arrays(part))
+    pairs = [(array, kept[name]) for name, array in whole if name in kept]
+    return loading.excess(Part(all_.nbytes, all_.size, mine.nbytes, mine.size) for all_, mine in pairs)
 
 
 def _of_rank(built: Network, place: Place) -> Network:

@@ -64,6 +64,8 @@ class Tensor:
     """What one rank holds."""
     cache_share: float = 1
     """The part of the cache that one rank holds: one `ranks`th, or all of it where it cannot be split."""
+    loading_bytes: int = 0
+    """What loading takes for a moment beyond that."""
     collectives: int = 0
     """Reductions over all ranks for one token."""
     scratch: Mapping[int, int] = field(default_factory=dict[int, int])

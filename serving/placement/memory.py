@@ -50,7 +50,9 @@ def _of_tensor(weights: Anatomy, ranks: int, context: int, slots: int) -> Need:
         share = 1 if weights.layers[0].cache.heads == 1 else ranks
         held, kept = weights.outside_bytes + inside // ranks, cache / share
         return Need(held, int(kept), _scratch(weights.scratch, context))
-    return Need(known.bytes, int(cache * known.cache_share), _scratch(known.scratch, context))
+    held = int(cache * known.cache_share)
+    # Loading is over before the first prompt comes.
+    return Need(known.bytes, held, max(_scratch(known.scratch, context), known.loading_bytes - held))
 
 
 def _of_pipeline(setting: Setting, context: int, slots: int) -> list[Need]:

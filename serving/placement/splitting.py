@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from serving.anatomy.values import Anatomy
+from serving.layers import proportional
 from serving.placement import memory
 from serving.placement.chips import Machine
 from serving.placement.speed import Setting, even
@@ -23,22 +24,6 @@ def by_room(weights: Anatomy, machines: Sequence[Machine], context: int, slots: 
         return equal
     own = weights.outside_bytes + max(weights.scratch.values(), default=0)
     return proportional(count, [max(1, memory.room(machine) - own) for machine in machines])
-
-
-def proportional(layers: int, shares: Sequence[int]) -> tuple[int, ...]:
-    """The split of layers that comes nearest to the shares, with one layer for each at least."""
-    whole = sum(shares)
-    parts = [max(1, layers * share // whole) for share in shares]
-
-    def lacks(rank: int) -> int:
-        return layers * shares[rank] - parts[rank] * whole
-
-    ranks = range(len(parts))
-    while sum(parts) < layers:
-        parts[max(ranks, key=lacks)] += 1
-    while sum(parts) > layers:
-        parts[min((rank for rank in ranks if parts[rank] > 1), key=lacks)] -= 1
-    return tuple(parts)
 
 
 def _fits(weights: Anatomy, machines: Sequence[Machine], layers: tuple[int, ...], context: int, slots: int) -> bool:

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from serving.anatomy.values import Anatomy
+from serving.layers import proportional
 from serving.placement import memory
 from serving.placement.chips import CHIPS, Machine
 from serving.placement.choosing import choices
 from serving.placement.deciding import decide
-from serving.placement.splitting import proportional
 from serving.placement.wish import Choice, Wish
 from tests.serving.dimensions import ALL, anatomy
 
