@@ -45,8 +45,8 @@ def remove(inventory: Path, *, weights_too: bool, yes: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document in place of the report.")
 def evaluate(file: Path, configs: Path, *, as_json: bool) -> None:
     """Compare what `plan` expects with published numbers: FILE is a CSV, --configs the dimensions of its weights."""
-    from operations.command.evaluate import evaluate
-    from operations.command.refusing import refusing
+    from serving.command.evaluate import evaluate
+    from serving.command.refusing import refusing
 
     with refusing():
         evaluate(file, configs, as_json=as_json)
@@ -62,14 +62,16 @@ def evaluate(file: Path, configs: Path, *, as_json: bool) -> None:
 @click.option("--quantise", metavar="4bit", help="For weights that are not quantised: as mlx_lm.convert would.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document in place of the report.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw speeds into a PNG as well.")
-def plan(**options: Any) -> None:
+def plan(weights: str | None, **options: Any) -> None:
     """Tell how fast WEIGHTS would be, on which Macs and split how, before anything is loaded.
 
     WEIGHTS is a directory, a config.json or a name on the Hugging Face hub, of which its config and its index are
     fetched. In the place of weights an inventory file plans every replica of it.
     """
-    from operations.command.plan import plan
-    from operations.command.refusing import refusing
+    from operations.command.connecting import executed
+    from serving.command.plan import plan
+    from serving.command.refusing import refusing
 
+    is_inventory = weights is not None and weights.endswith(".py")
     with refusing():
-        raise SystemExit(plan(**options))
+        raise SystemExit(plan(executed(Path(weights))["cluster"] if is_inventory else weights, **options))

@@ -39,21 +39,21 @@ class _Graph:
 
     reads: Counter[str]
     lies_in: dict[str, str] = field(default_factory=dict[str, str])
-    outstanding: Counter[str] = field(default_factory=Counter[str])
+    unread: Counter[str] = field(default_factory=Counter[str])
     bytes: dict[str, int] = field(default_factory=dict[str, int])
     """Of memory that the graph itself takes; what was there before is not in it."""
 
     def put(self, name: str, memory: str) -> None:
         self.lies_in[name] = memory
-        self.outstanding[memory] += self.reads[name]
+        self.unread[memory] += self.reads[name]
 
     def read(self, name: str) -> str:
         memory = self.lies_in.get(name, name)
-        self.outstanding[memory] -= 1
+        self.unread[memory] -= 1
         return memory
 
     def may_be_overwritten(self, memory: str, size: int) -> bool:
-        return self.outstanding[memory] == 0 and self.bytes.get(memory) == size
+        return self.unread[memory] == 0 and self.bytes.get(memory) == size
 
 
 def peak(events: Sequence[Event]) -> int:

@@ -121,21 +121,22 @@ def _settle(kept: Sequence[object]) -> None:
 
 def _places(holder: Any) -> Iterator[tuple[Callable[[Array], None], Array]]:
     """Every array that a cache holds, with what puts another in its place."""
-    inside: Any = vars(holder) if hasattr(holder, "__dict__") else holder
-    for key in list(range(len(inside)) if inside is holder else inside):
-        value: Any = inside[key]
-        if isinstance(value, mx.array):
-            yield _putting(inside, key), value
-        elif type(value) is list or type(value).__module__.startswith("mlx_lm"):
-            yield from _places(value)
-        elif isinstance(value, tuple):
-            yield from _places_of_tuple(inside, key, value)
+    attributes = hasattr(holder, "__dict__")
+    inside: Any = cast("Any", vars(holder)) if attributes else holder
+    keys: list[Any] = list(inside) if attributes else list(range(len(inside)))
+    for key in keys:
+        if _is_a(inside[key], tuple):
+            inside[key] = list(inside[key])  # caches index it only
+        held: Any = inside[key]
+        if _is_a(held, mx.array):
+            yield _putting(inside, key), held
+        elif _is_a(held, list) or type(held).__module__.startswith("mlx_lm"):
+            yield from _places(held)
 
 
-def _places_of_tuple(inside: Any, key: Any, value: tuple[Any, ...]) -> Iterator[tuple[Callable[[Array], None], Array]]:
-    held: list[Any] = list(value)
-    inside[key] = held  # caches index it only
-    yield from _places(held)
+def _is_a(held: Any, kind: Any) -> bool:
+    """As isinstance, which would narrow what has no type to what is partly known."""
+    return isinstance(held, kind)
 
 
 def _putting(inside: Any, key: Any) -> Callable[[Array], None]:

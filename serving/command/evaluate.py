@@ -6,10 +6,9 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
-from operations.console import wide
+from serving.command.drawing import wide_console
 from serving.evaluation.comparing import Compared, Group, Report, compare
 from serving.evaluation.predicting import Predictor
 from serving.evaluation.report import dimensions, document
@@ -27,7 +26,7 @@ def evaluate(file: Path, configs: Path, *, as_json: bool) -> None:
 
 
 def _print(report: Report) -> None:
-    console = wide(Console(highlight=False))
+    console = wide_console()
     console.print(_rows(report.compared))
     console.print("\nLeft out, and why:", style="bold")
     for reason, lines in _reasons(report).items():

@@ -7,9 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from serving.placement.curves import Curve
 
+_LEAST_WIDTH = 160
 _HEADINGS = (("context, tokens", True), ("Macs", False))
+
+
+def wide_console() -> Console:
+    """Where tables are printed: wide enough for a row, whatever the terminal is."""
+    console = Console(highlight=False)
+    console.width = max(_LEAST_WIDTH, console.width)
+    return console
 
 
 def in_terminal(*panels: Sequence[Curve]) -> str:

@@ -8,16 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
-from operations.command.connecting import executed
-from operations.command.drawing import in_terminal, into_png
-from operations.command.sources import source_of
-from operations.console import wide
 from serving.anatomy.quantising import Quantisation, parsed
 from serving.anatomy.reading import Source
 from serving.cluster import Cluster
+from serving.command.drawing import in_terminal, into_png, wide_console
+from serving.command.sources import source_of
 from serving.errors import PlacementRefused
 from serving.placement.chips import Machine, machine
 from serving.placement.choosing import RANKS
@@ -34,8 +31,12 @@ MORE = (2, 4, 8)
 """Splits that are looked at then, for machines that would have to be added."""
 
 
-def plan(weights: str | None, *, as_json: bool, plot: Path | None, **wanted: Any) -> int:
-    """Print the decisions; 0 when everything can be served, else 1."""
+def plan(weights: str | Cluster | None, *, as_json: bool = False, plot: Path | None = None, **wanted: Any) -> int:
+    """Print the decisions on weights, or on every replica of a cluster; 0 when everything can be served, else 1.
+
+    `wanted`: machines, quantise, context, slots, transport, fast_synch. Raises PlacementRefused, and what reading
+    weights raises.
+    """
     decisions = list(_decisions(weights, **wanted))
     if as_json:
         documents = [document(decision) for decision in decisions]
@@ -49,7 +50,7 @@ def plan(weights: str | None, *, as_json: bool, plot: Path | None, **wanted: Any
 
 
 def _decisions(
-    weights: str | None, *, machines: Sequence[str], quantise: str | None, **changes: Any
+    weights: str | Cluster | None, *, machines: Sequence[str] = (), quantise: str | None = None, **changes: Any
 ) -> Iterator[Decision]:
     if weights is None:
         raise PlacementRefused(
@@ -58,8 +59,8 @@ def _decisions(
         )
     asked = {name: value for name, value in changes.items() if value}
     bits = _quantisation(quantise)
-    if weights.endswith(".py"):
-        yield from _of_inventory(Path(weights), bits, asked)
+    if isinstance(weights, Cluster):
+        yield from _of_cluster(weights, bits, asked)
         return
     if not machines:
         raise PlacementRefused(f"cannot place '{weights}': no machine was given. Name each: --machine 'M3 Ultra 512'.")
@@ -67,8 +68,7 @@ def _decisions(
     yield _decided(source_of(weights, bits), taken, Wish(**asked))
 
 
-def _of_inventory(inventory: Path, bits: Quantisation | None, asked: dict[str, Any]) -> Iterator[Decision]:
-    cluster: Cluster = executed(inventory)["cluster"]
+def _of_cluster(cluster: Cluster, bits: Quantisation | None, asked: dict[str, Any]) -> Iterator[Decision]:
     for replica in cluster.replicas:
         source = source_of(cluster.weights_of(replica).path, bits)
         yield _decided(source, machines_of(cluster, replica), replace(wish_of(cluster, replica), **asked))
@@ -96,7 +96,7 @@ def _quantisation(words: str | None) -> Quantisation | None:
 
 
 def _print(decision: Decision) -> None:
-    console = wide(Console(highlight=False))
+    console = wide_console()
     console.print(about(decision.weights), markup=False)
     for note in decision.weights.notes:
         console.print(f"Note: {note}.", markup=False)
