@@ -72,6 +72,6 @@ def plan(weights: str | None, **options: Any) -> None:
     from serving.command.plan import plan
     from serving.command.refusing import refusing
 
-    is_inventory = weights is not None and weights.endswith(".py")
+    given = executed(Path(weights))["cluster"] if weights is not None and weights.endswith(".py") else weights
     with refusing():
-        raise SystemExit(plan(executed(Path(weights))["cluster"] if is_inventory else weights, **options))
+        raise SystemExit(plan(given, **options))
