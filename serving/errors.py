@@ -3,6 +3,10 @@
 CidermillError
 ├── TransportRefused     the declared transport cannot be had on this machine
 ├── WeightsDamaged       files on disk are not the ones declared
+├── WeightsUnreadable    what weights are cannot be told from their config.json
+├── MachineUnknown       words do not say which Mac is meant
+├── PlacementRefused     the weights cannot be served by these machines
+├── EvaluationRefused    published numbers cannot be compared with the model
 ├── LayersRefused        the weights' layers cannot be split over the machines as declared
 ├── LinksUnreadable      macOS does not tell about Thunderbolt ports or does not change them
 ├── StartRefused         an agent does not start or admit a rank now
@@ -31,6 +35,22 @@ class TransportRefused(CidermillError):
 
 class WeightsDamaged(CidermillError):
     """Files on disk are not the ones declared."""
+
+
+class WeightsUnreadable(CidermillError):
+    """What weights are cannot be told from their config.json."""
+
+
+class MachineUnknown(CidermillError):
+    """Words do not say which Mac is meant."""
+
+
+class PlacementRefused(CidermillError):
+    """The weights cannot be served by these machines."""
+
+
+class EvaluationRefused(CidermillError):
+    """Published numbers cannot be compared with the model."""
 
 
 class LayersRefused(CidermillError):

@@ -46,11 +46,16 @@ def by_memory(replica: Replica, layers: int, memory: Sequence[int]) -> tuple[int
             f"cannot split '{replica.weights}' over replica '{replica.name}' by memory: seen {list(memory)} GB, needed "
             "the memory of each machine. Declare memory_gb=."
         )
-    whole = sum(memory)
-    parts = [max(1, layers * share // whole) for share in memory]
+    return proportional(layers, memory)
+
+
+def proportional(layers: int, shares: Sequence[int]) -> tuple[int, ...]:
+    """The split of layers that comes nearest to the shares, with one layer for each at least."""
+    whole = sum(shares)
+    parts = [max(1, layers * share // whole) for share in shares]
 
     def lacks(rank: int) -> int:
-        return layers * memory[rank] - parts[rank] * whole
+        return layers * shares[rank] - parts[rank] * whole
 
     ranks = range(len(parts))
     while sum(parts) < layers:

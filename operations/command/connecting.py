@@ -46,7 +46,7 @@ def connected(inventory: Path) -> Generator[Connected, None, None]:
 
     An inventory that cannot be used ends the command with its faults.
     """
-    declared = _executed(inventory)
+    declared = executed(inventory)
     # As config.py has it for pyinfra's own command line: what is read and changed belongs to root.
     config = Config(SUDO=True, FAIL_PERCENT=0)
     hosts = cast("Any", Inventory)((declared["macs"], {}))
@@ -64,7 +64,8 @@ def connected(inventory: Path) -> Generator[Connected, None, None]:
         disconnect_all(state)
 
 
-def _executed(inventory: Path) -> dict[str, Any]:
+def executed(inventory: Path) -> dict[str, Any]:
+    """What an inventory file declares, without connecting to anything."""
     try:
         declared = runpy.run_path(str(inventory))
     except PyinfraError as error:

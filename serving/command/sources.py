@@ -1,0 +1,44 @@
+"""Where weights are read from when they are planned with: their config and their index, never the weights."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+from typing import Any
+
+from serving.anatomy.quantising import Quantisation
+from serving.anatomy.reading import INDEX, Source, from_config, from_directory, object_in
+from serving.errors import WeightsUnreadable
+
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def source_of(name: str, quantisation: Quantisation | None) -> Source:
+    """Weights by a directory, a `config.json` or dimensions, or their name on the hub. Raises WeightsUnreadable."""
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return from_directory(path, quantisation)
+    if path.is_file():
+        called = path.parent.name if path.name == "config.json" else path.stem
+        return from_config(object_in(path), called, quantisation)
+    if _HUB_NAME.fullmatch(name):
+        return from_directory(_fetched(name), quantisation)
+    raise WeightsUnreadable(
+        f"cannot read the weights '{name}': no such directory or file, and no name of the form owner/weights. "
+        "Correct the path."
+    )
+
+
+def _fetched(name: str) -> Path:
+    """The directory that holds config and index of weights on the hub; `HF_ENDPOINT` and tokens count as always."""
+    hub: Any = importlib.import_module("huggingface_hub")
+    errors: Any = importlib.import_module("huggingface_hub.errors")
+    try:
+        return Path(hub.snapshot_download(name, allow_patterns=["config.json", INDEX]))
+    except (errors.HfHubHTTPError, errors.HFValidationError, errors.LocalEntryNotFoundError, OSError) as error:
+        said = str(error).strip().splitlines()[0]
+        raise WeightsUnreadable(
+            f"cannot fetch config.json of '{name}' from the hub: {said}. Check the name and the network, or give a "
+            "directory."
+        ) from error
