@@ -20,6 +20,10 @@ def call(server: Path, argv: list[str]) -> Reply:
         socket.send_fds(connection, [request], [nothing.fileno()])
         connection.shutdown(socket.SHUT_WR)
         with connection.makefile("rb") as stream:
-            code, length = map(int, stream.readline().split())
-            output = stream.read(length).decode()
+            head, told = stream.readline(), b""
+            while head.startswith(b"+"):
+                told += stream.read(int(head))
+                head = stream.readline()
+            code, length = map(int, head.split())
+            output = (told + stream.read(length)).decode()
             return Reply(output, stream.read().decode(), code)

@@ -18,7 +18,21 @@ def main() -> int:
     sent = connection.sendmsg([request], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, standard_input)])
     connection.sendall(request[sent:])
     connection.shutdown(_socket.SHUT_WR)
-    return show(b"".join(iter(lambda: connection.recv(1 << 16), b"")))
+    answer = b""
+    for part in iter(lambda: connection.recv(1 << 16), b""):
+        answer = tell(answer + part)
+    return show(answer)
+
+
+def tell(answer: bytes) -> bytes:
+    """Print what a command says while it goes on, each as `+length`, a line's end and so many bytes; the rest stays."""
+    while answer[:1] == b"+":
+        head, ended, said = answer.partition(b"\n")
+        if not ended or len(said) < int(head):
+            break
+        write(1, said[: int(head)])
+        answer = said[int(head) :]
+    return answer
 
 
 def show(answer: bytes) -> int:

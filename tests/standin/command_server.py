@@ -2,7 +2,8 @@
 
 A request is `command NUL count NUL argv... NUL NAME=VALUE...` with the caller's standard input attached, and ends where
 the client stops sending. The answer is a line `code length`, then `length` bytes for standard output and the rest for
-standard error. Who calls is told by the kernel. A command that raises leaves its traceback in the Mac's log, no answer.
+standard error. What a command prints while it goes on comes before that, each time as a line `+length` and the bytes.
+Who calls is told by the kernel. A command that raises leaves its traceback in the Mac's log, no answer.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import socket
 import struct
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from tests.standin.mac import Call, Command, Mac, Reply
@@ -53,7 +55,7 @@ class CommandServer:
             request, standard_input = await _receive(connection)
             with os.fdopen(standard_input, "rb") as stdin:
                 path, argv, environment = _parse(request)
-                call = Call(argv, _caller(connection), stdin, environment)
+                call = Call(argv, _caller(connection), stdin, environment, partial(_tell, connection))
                 reply = self._commands[path](self._mac, call)
                 if inspect.isawaitable(reply):
                     reply = await reply
@@ -93,11 +95,19 @@ def _caller(connection: socket.socket) -> int:
     return int(_CREDENTIALS.unpack(credentials)[1])
 
 
+async def _tell(connection: socket.socket, text: str) -> None:
+    said = text.encode(errors="surrogateescape")
+    await _pass_on(connection, b"+%d\n" % len(said) + said)
+
+
 async def _send(connection: socket.socket, reply: Reply) -> None:
     output = reply.stdout.encode(errors="surrogateescape")
     errors = reply.stderr.encode(errors="surrogateescape")
-    loop = asyncio.get_running_loop()
+    await _pass_on(connection, b"%d %d\n" % (reply.code, len(output)) + output + errors)
+
+
+async def _pass_on(connection: socket.socket, data: bytes) -> None:
     try:
-        await loop.sock_sendall(connection, b"%d %d\n" % (reply.code, len(output)) + output + errors)
+        await asyncio.get_running_loop().sock_sendall(connection, data)
     except (BrokenPipeError, ConnectionResetError):
         return  # the caller did not stay for the answer

@@ -27,7 +27,7 @@ class Outcome:
     stderr: str
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
     """Whether the condition comes true in time; for what the kernel or another process does by itself."""
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:

@@ -42,6 +42,16 @@ def _thaw(lab: Lab, name: str) -> None:
         send(pid, signal.SIGCONT)
 
 
+def _lose_restarts(lab: Lab, name: str) -> None:
+    change(lab, name, {"comes_back": False})
+
+
+def _come_back(lab: Lab, name: str) -> None:
+    restore(lab, name, {"comes_back": True})
+    if not lab.is_on(name):
+        lab.press_power_button(name)
+
+
 _WHOLE: dict[str, Fault] = {
     "chip-m4-mini": hardware(
         "a Mac mini with M4 and Thunderbolt 4",
@@ -57,6 +67,7 @@ _WHOLE: dict[str, Fault] = {
         "the plug is pulled", lambda lab, name: lab.pull_plug(name), lambda lab, name: lab.press_power_button(name)
     ),
     "rdma-off": hardware("RDMA was never switched on in Recovery", rdma=False),
+    "restart-never-ends": Fault("it never comes back from a restart", _lose_restarts, _come_back),
     "reboot": Fault("macOS restarts", lambda lab, name: lab.reboot(name), lambda lab, name: lab.wait_until_on(name)),
 }
 _SUBJECTS = (faults_cables, faults_files, faults_network, faults_processes, faults_settings)

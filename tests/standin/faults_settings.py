@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 # Subjects and keys of the Mac's memory, by their names in `commands`: an inventory imports this, and not all of those.
 THIS_BOOT, FILEVAULT, KERNEL_OBJECTS, WEDGED = "this-boot", "filevault", "kernel-objects", "rdma-wedged"
 FIREWALL_STATE = "application-firewall"
+PASSWORDS, OTHERS = "passwords", {"admin": "Tr0ub4dor&3"}
 PMSET, SYSTEMSETUP, SYSCTL = "/usr/bin/pmset", "/usr/sbin/systemsetup", "/usr/sbin/sysctl"
 SOFTWAREUPDATE, DEFAULTS = "/usr/sbin/softwareupdate", "/usr/bin/defaults"
 FIREWALL = "/usr/libexec/ApplicationFirewall/socketfilterfw"
@@ -78,6 +79,16 @@ def _write_file_vault(lab: Lab, name: str, on: bool | None) -> None:
         _forget(lab, name, FILEVAULT)
 
 
+def _read_passwords(lab: Lab, name: str) -> dict[str, str] | None:
+    return memory(lab, name).read(PASSWORDS, None)
+
+
+def _write_passwords(lab: Lab, name: str, passwords: dict[str, str] | None) -> None:
+    memory(lab, name).write(PASSWORDS, passwords or {})
+    if passwords is None:
+        _forget(lab, name, PASSWORDS)
+
+
 def _forget(lab: Lab, name: str, subject: str) -> None:
     (memory(lab, name).directory / f"{subject}.json").unlink()
 
@@ -108,6 +119,7 @@ FAULTS: dict[str, Fault] = {
     "filevault-on": setting("FileVault is on", _read_file_vault, _write_file_vault, bad=True),
     "firewall-on": setting("the application firewall is on", _read_firewall, _write_firewall, bad=True),
     "german": hardware("macOS speaks German: the Thunderbolt Bridge has another name", language="de"),
+    "password-changed": setting("admin has another password", _read_passwords, _write_passwords, bad=OTHERS),
     "protection-domains-spent": _of_this_boot(
         "dead ranks hold all RDMA protection domains, until it restarts",
         KERNEL_OBJECTS,
@@ -121,6 +133,8 @@ FAULTS: dict[str, Fault] = {
         bad="off",
     ),
     "sleep-on": _power("it sleeps after a minute", "sleep", "1"),
+    "update-undone": hardware("a newer macOS is undone at its restart", update_ends="as before"),
+    "update-without-rdma": hardware("after a newer macOS RDMA is off", update_ends="without rdma"),
     "updates-on": setting("macOS updates itself", _read_updates, _write_updates, bad=["on", "1", True]),
     "wired-limit-lost": setting(
         "the limit of wired memory is back at macOS's own",

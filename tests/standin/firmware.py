@@ -109,6 +109,8 @@ def _first_process(state: State, machine: Machine, receptacles: Links) -> int:
 
 def _become_darwin(name: str, rack_directory: int, receptacles: Links) -> NoReturn:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):  # by whoever started the lab under nohup
+        signal.signal(ignored, signal.SIG_DFL)
     os.setgroups([])
     kernel.stay_inside()
     inherited = (rack_directory, receptacles.fileno())

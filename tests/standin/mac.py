@@ -39,6 +39,9 @@ class Machine:
     disk_free_bytes: int = 1_500_000_000_000  # before anything was put on it
     clock_offset_seconds: int = 0  # how far its clock is ahead
     language: str = "en"  # or "de"
+    offered: tuple[str, ...] = ()  # versions of macOS that Apple offers it
+    update_ends: str = "well"  # or "as before": undone at its restart; or "without rdma"
+    comes_back: bool = True  # from a restart
 
     def domain_uuid(self, receptacle: int) -> str:
         """The Thunderbolt domain of one port: stable, upper case, as system_profiler prints it."""
@@ -157,14 +160,22 @@ class Network(Protocol):
         ...
 
 
+async def _nobody_listens(_: str) -> None:
+    return
+
+
 @dataclass(frozen=True)
 class Call:
-    """One invocation of a command: its full argv, who called, and the caller's standard input."""
+    """One invocation of a command: its full argv, who called, and the caller's standard input.
+
+    `tell` prints on standard output while the command goes on; what the reply holds comes after it.
+    """
 
     argv: list[str]
     uid: int
     stdin: BinaryIO
     environment: dict[str, str] = field(default_factory=dict)
+    tell: Callable[[str], Awaitable[None]] = _nobody_listens
 
     @property
     def is_root(self) -> bool:

@@ -19,11 +19,13 @@ from tests.standin.disk import create_disk
 from tests.standin.firmware import ETHERNET_RECEPTACLE, boot, exit_code, fork, set_up_network
 from tests.standin.kernel_network import receptacle_name
 from tests.standin.links import Links
-from tests.standin.mac import Ending
+from tests.standin.mac import Ending, Memory
+from tests.standin.macos_releases import install
 from tests.standin.state import State
 
 POWER_BUTTON, PLUG_PULLED = signal.SIGUSR1, signal.SIGHUP
 FIRMWARE_SECONDS = 2
+FILEVAULT = "filevault"
 _SIGNALS = {POWER_BUTTON, PLUG_PULLED, signal.SIGCHLD}
 
 
@@ -72,7 +74,11 @@ class Hardware:
         self._state.pid1_file(self._name).unlink(missing_ok=True)
         print(f"{self._name}: macOS ended with {ended}", file=sys.stderr, flush=True)
         if ended == Ending.REBOOT and signal.sigtimedwait({PLUG_PULLED}, FIRMWARE_SECONDS) is None:
-            self._boot()
+            memory = Memory(self._state.stage / "disk" / "memory")
+            install(self._state, self._name, memory)
+            # With FileVault on it waits for somebody to unlock it, who presses the power button here.
+            if self._state.rack().machines[self._name].comes_back and not memory.read(FILEVAULT, False):
+                self._boot()
 
 
 def main() -> None:

@@ -72,7 +72,8 @@ def read_powered_rack(file: str, directory: int) -> Rack:
 
 
 def _machine(fields: dict[str, Any]) -> Machine:
-    return Machine(**fields | {"ports": {int(number): port for number, port in fields["ports"].items()}})
+    ports = {int(number): port for number, port in fields["ports"].items()}
+    return Machine(**fields | {"ports": ports, "offered": tuple(fields["offered"])})
 
 
 def _cable(fields: dict[str, Any]) -> Cable:

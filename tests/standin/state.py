@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.standin.mac import Rack
 from tests.standin.rack import read_rack, write_rack
+from tests.standin.unavailable import LabUnavailable
 
 PREFIX_LENGTH = 24
 """Of the management network, which the Linux machine and all Macs are on."""
@@ -71,8 +72,14 @@ class State:
         return self.directory / f"{name}.pid1"
 
     def rack(self) -> Rack:
-        """The hardware, read now."""
-        return read_rack(self.rack_file)
+        """The hardware, read now; LabUnavailable when another version of this lab wrote it."""
+        try:
+            return read_rack(self.rack_file)
+        except (KeyError, TypeError) as error:
+            raise LabUnavailable(
+                f"cannot read {self.rack_file}: another version of the stand-ins wrote it ({error}). "
+                "Take the lab down: python -m tests.standin down"
+            ) from None
 
     def healthy(self) -> Rack:
         """The hardware as it came up."""

@@ -24,13 +24,14 @@ def write_client(folder: Path) -> Path:
     return client
 
 
-def called(folder: Path, command: Command, *arguments: str, **how: Any) -> subprocess.CompletedProcess[bytes]:
+def called(folder: Path, command: Command, *arguments: str, **given: Any) -> subprocess.CompletedProcess[bytes]:
     async def serve_once() -> subprocess.CompletedProcess[bytes]:
         commands: Mapping[str, Command] = {"/usr/bin/probe": command}
         server = CommandServer(_no_mac(), commands, folder / "darwin.sock")
         serving = asyncio.create_task(server.serve())
         client = [str(write_client(folder)), *arguments]
-        done = await asyncio.to_thread(subprocess.run, client, capture_output=True, check=False, **how)
+        how = {"capture_output": True, **given}
+        done = await asyncio.to_thread(subprocess.run, client, check=False, **how)
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
         server.close()
@@ -72,6 +73,24 @@ def test_a_command_may_take_its_time(tmp_path: Path) -> None:
         return Reply("slept\n")
 
     assert called(tmp_path, slow).stdout == b"slept\n"
+
+
+def test_what_a_command_tells_while_it_goes_on_comes_at_once_and_before_its_reply(tmp_path: Path) -> None:
+    heard = tmp_path / "heard"
+
+    async def slow(_: Mac, call: Call) -> Reply:
+        await call.tell("\r10 %")
+        await call.tell("\r20 %" * 30_000)
+        async with asyncio.timeout(10):
+            while not heard.exists() or heard.stat().st_size < 5 + 5 * 30_000:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        return Reply("done\n", "+3\nx", 7)
+
+    with heard.open("wb") as output:
+        done = called(tmp_path, slow, capture_output=False, stdout=output, stderr=subprocess.PIPE)
+
+    assert heard.read_bytes() == b"\r10 %" + b"\r20 %" * 30_000 + b"done\n"
+    assert (done.stderr, done.returncode) == (b"+3\nx", 7)
 
 
 def test_a_command_that_breaks_gives_no_answer_and_a_clear_code(tmp_path: Path) -> None:

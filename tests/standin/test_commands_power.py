@@ -157,6 +157,19 @@ def test_no_updates_says_so_on_stderr(desk: Desk) -> None:
     )
 
 
+def test_what_is_offered_is_listed_with_a_label_that_ends_with_its_build(desk: Desk) -> None:
+    desk.change(offered=("26.7", "27"))
+
+    assert desk.run(SOFTWAREUPDATE, "--list") == Reply(
+        stdout="Software Update Tool\n\nFinding available software\n"
+        "Software Update found the following new or updated software:\n"
+        "* Label: macOS Tahoe 26.7-25G229\n"
+        "\tTitle: macOS Tahoe 26.7, Version: 26.7, Size: 3039632KiB, Recommended: YES, Action: restart, \n"
+        "* Label: macOS 27-26A428\n"
+        "\tTitle: macOS 27, Version: 27, Size: 11727219KiB, Recommended: YES, Action: restart, \n"
+    )
+
+
 def test_the_update_schedule_is_remembered(desk: Desk) -> None:
     off = "Automatic checking for updates is turned off\n"
 
@@ -207,6 +220,9 @@ def test_defaults_of_the_whole_mac_need_root(desk: Desk, tmp_path: Path) -> None
         (FDESETUP, "enable"),
         (NVRAM, "-c"),
         (SOFTWAREUPDATE, "-i", "-a"),
+        (SOFTWAREUPDATE, "--install", "macOS Tahoe 26.4-25E246", "--user", "admin", "--stdinpass"),
+        ("/usr/bin/pgrep", "launchd"),
+        ("/usr/sbin/diskutil", "list"),
         (DEFAULTS, "write", "com.apple.dock"),
         (DEFAULTS, "write", "/tmp/x", "Key", "-dict", "a"),
         (DEFAULTS, "write", "/tmp/x", "Key", "-bool", "maybe"),

@@ -133,6 +133,18 @@ def test_macos_26_1_is_another_boot_without_rdma_tools(lab: Lab, connect: Callab
     assert before.stdout.split()[0] != during.stdout.split()[0]
 
 
+def test_a_mac_with_filevault_on_waits_at_its_unlock_screen_after_a_restart(lab: Lab) -> None:
+    with fault(lab, "filevault-on", "mac-4"):
+        lab.call("mac-4", "/sbin/shutdown", "-r", "now")
+        went_off = wait_for(lambda: not lab.is_on("mac-4"))
+        stays_off = not wait_for(lambda: lab.is_on("mac-4"), seconds=6)
+        lab.press_power_button("mac-4")
+
+    assert went_off
+    assert stays_off
+    assert lab.answers("mac-4")
+
+
 @pytest.mark.parametrize("name", ["cable-40", "chip-m4-mini", "rdma-off"])
 def test_faults_of_the_hardware_are_mended_without_a_trace(lab: Lab, name: str) -> None:
     healthy = lab.rack()

@@ -4,7 +4,12 @@ from collections import Counter
 from itertools import combinations
 from pathlib import Path
 
+import pytest
+
+from tests.standin.lab import Lab
 from tests.standin.rack import default_rack, read_rack, write_rack
+from tests.standin.state import State
+from tests.standin.unavailable import LabUnavailable
 
 
 def test_any_two_macs_of_the_default_rack_share_one_cable() -> None:
@@ -28,3 +33,14 @@ def test_a_rack_read_back_is_the_rack_written(tmp_path: Path) -> None:
 
     assert read_rack(tmp_path / "rack.json") == rack
     assert [file.name for file in tmp_path.iterdir()] == ["rack.json"]
+
+
+def test_what_an_aborted_run_of_another_version_left_is_no_lab_that_is_up(tmp_path: Path) -> None:
+    (tmp_path / "healthy.json").write_text("{}")
+    (tmp_path / "rack.json").write_text('{"machines": {"mac-1": {"name": "mac-1", "ports": {}, "new": 1}}}')
+    (tmp_path / "mac-1.pid").write_text("4194305")  # above pid_max
+    lab = Lab(State(tmp_path))
+
+    assert not lab.is_up()
+    with pytest.raises(LabUnavailable, match="another version of the stand-ins wrote it"):
+        lab.rack()

@@ -74,15 +74,17 @@ def test_a_lost_connection_ends_its_command_but_not_what_left_the_session(
     lab: Lab, connect: Callable[[str], Remote]
 ) -> None:
     leaving = connect("mac-1")
-    leaves = '/usr/local/bin/python3 -c \'import os; os.setsid(); os.execvp("sleep", ["sleep", "4243"])\''
-    leaving.client.exec_command(f"{leaves} </dev/null >/dev/null 2>&1 & sleep 4242")
-    assert wait_for(lambda: len(processes_named(lab, "sleep 424")) >= 3)
+    leave = 'import os; print(os.getpid()); os.setsid(); os.execvp("sleep", ["sleep", "4243"])'
+    leaves = f"/usr/local/bin/python3 -uc '{leave}'"
+    leaving.client.exec_command(f"{leaves} </dev/null >left 2>&1 & sleep 4242")
+    # The shell and its sleep; and the one that left, which is a sleep only once it has left.
+    assert wait_for(lambda: {"sleep 4242 ", "sleep 4243 "}.issubset(processes_named(lab, "sleep 424")))
 
     leaving.close()
 
     assert wait_for(lambda: not processes_named(lab, "sleep 4242"))
     assert processes_named(lab, "sleep 4243") == ["sleep 4243 "]
-    assert connect("mac-1").run("pkill -f 'sleep 424[3]'").code == 0
+    assert connect("mac-1").run("kill $(cat left) && rm left").code == 0
 
 
 def test_files_go_both_ways_whole(mac_1: Remote, tmp_path: Path) -> None:

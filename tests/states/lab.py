@@ -84,6 +84,13 @@ class Mac:
     clock_ahead: int = 0
     domains: str = "0"
     is_root: bool = True
+    offers: dict[str, str] = field(default_factory=dict)
+    """Versions that softwareupdate offers, by their labels."""
+    updating: str | None = None
+    """What a softwareupdate does just now: ours are "install" and "fetch"."""
+    token: str = "ENABLED"
+    owner: str = "Yes"
+    source: str = "AC"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.states import network_outputs, settings_outputs, thunderbolt_outputs
+from tests.states import network_outputs, settings_outputs, thunderbolt_outputs, updates_outputs
 from tests.states.lab import GIB, Lab, Mac, Output
 
 NOW = 1790153387
@@ -66,6 +66,7 @@ def _domains(_: Lab, mac: Mac) -> str:
 
 
 COMMANDS: dict[str, Callable[[Lab, Mac], str | Output]] = {
+    **updates_outputs.COMMANDS,
     "/usr/bin/sw_vers": _sw_vers,
     "/usr/sbin/sysctl hw.model": _hardware,
     "/usr/sbin/sysctl iogpu.wired_limit_mb": lambda _, mac: f"iogpu.wired_limit_mb: {mac.wired_limit_mb}\n",

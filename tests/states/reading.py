@@ -20,8 +20,10 @@ from operations.facts.packet_filter import PacketFilter
 from operations.facts.resources import Resources
 from operations.facts.settings import Settings
 from operations.facts.thunderbolt import Rdma, ThunderboltPorts
+from operations.facts.updates import MacUpdates
 from serving import seen
 from serving.layout import FILTER_ANCHOR
+from serving.looking import updates
 from serving.verdict import Finding, findings
 from tests.states.lab import GIB, Lab, Output
 from tests.states.outputs import NOW, output
@@ -68,7 +70,7 @@ def printed(lab: Lab) -> dict[tuple[str, str], str]:
 
 def _read(lab: Lab, name: str, mangle: Mangle | None, cut: Cut | None) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    for subject, (kind, arguments) in FACTS.items():
+    for subject, (kind, arguments) in _facts(lab).items():
         fact = kind()
         if isinstance(fact, Resources):
             fact.clock = lambda: float(NOW)
@@ -78,6 +80,12 @@ def _read(lab: Lab, name: str, mangle: Mangle | None, cut: Cut | None) -> dict[s
         except FactProcessError as error:
             values[subject] = {"problem": str(error)}
     return values
+
+
+def _facts(lab: Lab) -> dict[str, tuple[type[FactBase[Any]], dict[str, Any]]]:
+    """What is read of these Macs: about another macOS only where one is declared."""
+    asking = updates(lab.cluster)
+    return FACTS | ({"updates": (MacUpdates, asking)} if asking else {})
 
 
 def _answered(lab: Lab, name: str, command: str, mangle: Mangle | None) -> list[str]:

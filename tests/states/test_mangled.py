@@ -63,7 +63,7 @@ def evidence(lab: Lab) -> list[Piece]:
         (*where, place)
         for where, text in printed(lab).items()
         for place, line in enumerate(text.splitlines())
-        if line not in good[where].splitlines()
+        if line not in good.get(where, "").splitlines()
     ]
 
 

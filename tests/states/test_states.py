@@ -10,11 +10,12 @@ from tests.states import (
     states_of_macs,
     states_of_networks,
     states_of_rdma,
+    states_of_updates,
 )
 from tests.states.reading import verdict
 from tests.states.state import State
 
-PARTS = (states_all_well, states_of_cables, states_of_rdma, states_of_networks, states_of_macs)
+PARTS = (states_all_well, states_of_cables, states_of_rdma, states_of_networks, states_of_macs, states_of_updates)
 STATES: dict[str, State] = {name: row for part in PARTS for name, row in part.STATES.items()}
 
 

@@ -58,7 +58,7 @@ def _secure_token(mac: Mac, name: str) -> str:
     users = directory.read(mac.memory)["Users"]
     if name not in users:
         return f"Unknown user {name}"
-    holds = "ENABLED" if name == "admin" else "DISABLED"
+    holds = "ENABLED" if directory.holds_token(mac.memory, name) else "DISABLED"
     return f"Secure token is {holds} for user {users[name].get('RealName', [name])[0]}"
 
 

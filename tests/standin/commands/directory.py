@@ -19,6 +19,9 @@ Records = dict[str, Record]
 SUBJECT = "directory"
 FILES = "directory-files"
 """Memory subject: where passwd and group are kept, once `write_passwd` was told."""
+PASSWORDS = "passwords"
+"""Memory subject: passwords by account, where they are not those from the factory."""
+ADMIN_PASSWORD = "correct horse, battery staple"
 NO_SHELL = "/usr/bin/false"
 SHELL = "/bin/sh"
 
@@ -78,6 +81,16 @@ def write_passwd(memory: Memory, etc: Path) -> None:
 def generated_uid(kind: str, name: str) -> str:
     """The GeneratedUID of a record: made up, but always the same for the same name."""
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}.{kind}")).upper()
+
+
+def opens(memory: Memory, name: str, password: str) -> bool:
+    """Whether it is the password of an account; one without a password is opened by none."""
+    return password != "" and {"admin": ADMIN_PASSWORD, **memory.read(PASSWORDS, {})}.get(name) == password
+
+
+def holds_token(memory: Memory, name: str) -> bool:
+    """Whether an account has a secure token, and owns the volume: the first one made at the Mac itself."""
+    return name == "admin" and name in read(memory)["Users"]
 
 
 def in_group(records: dict[str, Records], user: str, group: str) -> bool:

@@ -34,6 +34,8 @@ def pmset(mac: Mac, call: Call) -> Reply:
             return Reply(stdout=_live(mac))
         case ["-g", "custom"]:
             return lines("AC Power:", *_rows(settings(mac)))
+        case ["-g", "batt"] | ["-g", "ps"]:
+            return lines("Now drawing from 'AC Power'")
         case ["-g", "therm"]:
             return lines(*THERM, "Note: No CPU power status has been recorded")
         case [source, *pairs] if source in SOURCES and pairs and len(pairs) % 2 == 0:
