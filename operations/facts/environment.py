@@ -40,6 +40,16 @@ for my $directory (map { "$root/$_" } sort grep { !/^\./ } readdir $listing) {
 """
 
 
+_LAID_AT = r"""
+my ($root) = @ARGV;
+opendir my $listing, $root or $! == 2 ? exit 0 : die "$root: $!\n";
+for my $name (sort grep { !/^\./ } readdir $listing) {
+    my @status = lstat "$root/$name";
+    printf "%d %s\n", $status[9], $name if -d _;
+}
+"""
+
+
 class InterpreterValues(TypedDict):
     """An interpreter in its own words; `libc` is name and version, two empty strings on macOS.
 
@@ -104,3 +114,25 @@ class Releases(FactBase[dict[str, dict[str, Any] | None] | None]):
         if receipt is None:
             raise cannot_tell(f"what {self.root}/{name} is", f"its receipt reads {line!r}")
         return receipt
+
+
+class LaidAt(FactBase[dict[str, int] | None]):
+    """When each directory under a root was laid, in seconds since 1970; {} when the root is absent.
+
+    None instead of a dict only when the machine could not be asked at all.
+    """
+
+    def command(self, root: str) -> str:
+        """One command for all directories."""
+        self.root = root
+        return asking(laid_at=in_perl(_LAID_AT, root))
+
+    def process(self, output: list[str]) -> dict[str, int]:
+        """Raises FactProcessError for a line that is no time and name."""
+        times: dict[str, int] = {}
+        for line in filter(str.strip, understood(answers(output)["laid_at"], f"how old {self.root} is").lines):
+            time, _, name = line.partition(" ")
+            if not (time.isdecimal() and name):
+                raise cannot_tell(f"how old {self.root} is", f"it printed {line!r}")
+            times[name] = int(time)
+        return times

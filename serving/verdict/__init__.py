@@ -18,6 +18,7 @@ from serving.verdict.cables import cables
 from serving.verdict.fabric import fabric
 from serving.verdict.finding import ByHand, Finding, Severity
 from serving.verdict.identity import identity
+from serving.verdict.macos import macos
 from serving.verdict.rdma import rdma
 from serving.verdict.resources import resources
 from serving.verdict.settings import settings
@@ -27,7 +28,7 @@ from serving.verdict.view import View
 
 __all__ = ["ByHand", "Finding", "Severity", "findings"]
 
-_CHECKS = (unreadable, identity, cables, strangers, rdma, fabric, settings, resources)
+_CHECKS = (unreadable, identity, macos, cables, strangers, rdma, fabric, settings, resources)
 
 
 def findings(

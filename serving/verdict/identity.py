@@ -25,7 +25,8 @@ def identity(view: View) -> Iterator[Finding]:
 
 
 def _macos(view: View, name: str, mac: Mac) -> Iterator[Finding]:
-    if view.cluster.macos and view.is_too_old(name):
+    # With an update declared, `macos` tells of every version that is not that one.
+    if view.cluster.macos and not view.update and view.is_too_old(name):
         needed = f"{view.cluster.macos.at_least} or newer"
         yield Finding(name, "macOS", f"{mac.macos} ({mac.build})", needed, _UPDATE)
 
@@ -65,7 +66,8 @@ def _interpreters(view: View) -> Iterator[Finding]:
 
 
 def _builds(view: View) -> Iterator[Finding]:
-    for replica in view.cluster.replicas:
+    # With an update declared, every machine comes to the same build, or `macos` tells why it does not.
+    for replica in () if view.update else view.cluster.replicas:
         macs = {name: mac for name in replica.machines if (mac := view.mac(name))}
         if len({mac.build for mac in macs.values()}) < 2:
             continue

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from serving.cabling import Cable, cables, ports_of
 from serving.cluster import Cluster
-from serving.declared import Replica
+from serving.declared import MacOSUpdate, Replica
 from serving.seen import Interface, Mac, Network, Port, Problem, Rdma, Resources, Seen
 from serving.transport import peers
 
@@ -43,6 +43,11 @@ class View:
     def linked(self) -> list[str]:
         """The machines with a declared cable."""
         return [name for name in self.machines if self.cluster.neighbours(name)]
+
+    @property
+    def update(self) -> MacOSUpdate | None:
+        """The macOS that every machine is brought to, if one is declared."""
+        return self.cluster.macos.update if self.cluster.macos else None
 
     @property
     def needs_rdma(self) -> bool:

@@ -9,7 +9,7 @@ from pyinfra.api.facts import FactBase
 
 from operations.facts.accounts import ServiceAccount
 from operations.facts.agents import AgentState
-from operations.facts.environment import Interpreter, Releases
+from operations.facts.environment import Interpreter, LaidAt, Releases
 from operations.facts.files import Tree
 from operations.facts.launchd import LaunchDaemons
 from operations.facts.macos import Mac
@@ -19,6 +19,7 @@ from operations.facts.resources import Resources
 from operations.facts.settings import Settings
 from operations.facts.texts import Texts
 from operations.facts.thunderbolt import Rdma, ThunderboltPorts
+from operations.facts.updates import MacUpdates
 from operations.facts.weights import WeightsOnDisk
 from tests.operations.answers import capture
 
@@ -49,6 +50,16 @@ SETTINGS: Sections = {
     "updates": capture("defaults-software-update.txt"),
     "store": "{\n    AutoUpdate = 0;\n}\n",
 }
+UPDATES: Sections = {
+    "offers": capture("softwareupdate-list.txt"),
+    "install": "free\n",
+    "fetch": "free\n",
+    "running": ("", 1),
+    "source": "Now drawing from 'AC Power'\n",
+    "token": capture("sysadminctl-secure-token.txt"),
+    "record": "GeneratedUID: 5FDF1E5A-1C2D-4B6A-9F0E-7A1B2C3D4E5F\n",
+    "owners": capture("diskutil-list-users.txt"),
+}
 PACKET_FILTER: Sections = {"info": capture("pfctl-info.txt"), "rules": capture("pfctl-rules.txt")}
 RESOURCES: Sections = {
     "clock": "1790153387\n",
@@ -63,6 +74,7 @@ GOOD: Mapping[type[FactBase[Any]], tuple[Mapping[str, Any], Sections]] = {
         {"path": "/usr/local/bin/python3"},
         {"python": '{"version": "3.12.4", "platform": "darwin-arm64", "libc": ["", ""]}\n'},
     ),
+    LaidAt: ({"root": "/opt/example"}, {"laid_at": "1790153387 node-1a2b\n1790153390 node-3c4d\n"}),
     LaunchDaemons: (
         {"prefix": "dev.example."},
         {
@@ -74,6 +86,7 @@ GOOD: Mapping[type[FactBase[Any]], tuple[Mapping[str, Any], Sections]] = {
         },
     ),
     Mac: ({}, MAC),
+    MacUpdates: ({"build": "25G229", "directory": "/opt/example/macos", "user": "admin"}, UPDATES),
     Network: ({}, NETWORK),
     PacketFilter: ({"anchor": "com.apple/example"}, PACKET_FILTER),
     Rdma: (

@@ -1,11 +1,12 @@
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 from pyinfra.api.exceptions import FactProcessError
 
-from operations.facts.environment import RECEIPT, Interpreter, Releases
+from operations.facts.environment import RECEIPT, Interpreter, LaidAt, Releases
 from tests.operations.answers import printed
 
 
@@ -65,3 +66,13 @@ def test_a_root_that_is_not_there_holds_nothing(tmp_path):
     fact = Releases()
 
     assert fact.process(run(fact.command(root=str(tmp_path / "nothing")))) == {}
+
+
+def test_directories_are_told_with_when_they_were_laid(tmp_path):
+    (tmp_path / "node-1a2b").mkdir()
+    os.utime(tmp_path / "node-1a2b", (5, 1790153387))
+    (tmp_path / "a file").write_text("")
+    fact, nothing = LaidAt(), LaidAt()
+
+    assert fact.process(run(fact.command(root=str(tmp_path)))) == {"node-1a2b": 1790153387}
+    assert nothing.process(run(nothing.command(root=str(tmp_path / "nothing")))) == {}
