@@ -75,7 +75,11 @@ class GatewayConfiguration(Declared):
     litellm: str
     """LiteLLM's own configuration file, beside this one."""
     relay_port: int
-    """On loopback."""
+    """On loopback; another one while it is another gateway's."""
+    door_directory: str
+    """Where one gateway hands its listening socket to the next; writable by the service account."""
+    drain_seconds: int = 60
+    """How long answers under way have to come to their end when it is told to end."""
     replicas: tuple[ServedReplica, ...]
     external: tuple[ExternalBackend, ...] = ()
     external_keys_file: str | None = None
@@ -92,7 +96,7 @@ class GatewayConfiguration(Declared):
 def litellm_configuration(cluster: Cluster, proven: Collection[str]) -> dict[str, Any]:
     """LiteLLM's configuration: one deployment per name that is served; secrets only by name."""
     return {
-        "model_list": deployments(served_names(cluster, proven), cluster.ports.relay),
+        "model_list": deployments(served_names(cluster, proven)),
         "litellm_settings": {
             "drop_params": True,
             "sse_keepalive_ping_interval_seconds": 10,
@@ -106,7 +110,6 @@ def litellm_configuration(cluster: Cluster, proven: Collection[str]) -> dict[str
         "general_settings": {
             "master_key": "os.environ/CIDERMILL_MASTER_KEY",
             "custom_auth": "serving.gateway.hooks.authenticate",
-            "custom_auth_run_common_checks": True,
             "cancel_on_disconnect": True,
             "disable_env_credential_login": True,
             # Only what the door lets through arrives there; see `serving.gateway.aside`.

@@ -9,18 +9,14 @@ completed here, from files, before that import. Nothing secret is in the plist. 
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import logging
 import os
 import secrets
-import signal
+import socket
 import sys
-from collections.abc import Coroutine, Generator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
-
-import uvicorn
-from starlette.types import ASGIApp
 
 from serving import logs
 from serving.gateway import relay
@@ -28,6 +24,8 @@ from serving.gateway.aside import Aside
 from serving.gateway.configuration import SWITCHES, GatewayConfiguration
 from serving.gateway.door import Door
 from serving.gateway.entrance import Entrance
+from serving.gateway.garbage import collect
+from serving.gateway.house import House
 from serving.gateway.key_file import KeyFile
 from serving.gateway.limits import Counts
 from serving.gateway.relay import Beside
@@ -36,82 +34,47 @@ from serving.gateway.relay_replicas import Replicas
 from serving.gateway.relay_upstream import Endpoints
 from serving.layout import LOGS
 
-_KEPT_SECONDS: Final = 600
-"""How long LiteLLM's idle connections to the relay are kept: longer than it keeps them itself (15 seconds). One that
-is closed in the moment it is used again is an error 500 for a client: LiteLLM does not ask again.
-"""
-
 
 def main(path: str) -> None:
     """Serve until SIGTERM; requests under way are finished first."""
     logs.begin(Path(LOGS), "gateway")
-    configuration = GatewayConfiguration.model_validate_json(Path(path).read_text())
+    file = Path(path).resolve()
+    configuration = GatewayConfiguration.model_validate_json(file.read_text())
     keys, counts = KeyFile(Path(configuration.keys_file)), Counts()
+    beneath_it = _loopback(configuration.relay_port)
     os.environ.update(SWITCHES)
-    os.environ["CONFIG_FILE_PATH"] = str(Path(path).parent / configuration.litellm)
+    os.environ["CONFIG_FILE_PATH"] = str(file.parent / configuration.litellm)
     # LiteLLM does not start without one; nobody knows it, and nothing here asks for it.
     os.environ["CIDERMILL_MASTER_KEY"] = secrets.token_urlsafe(32)
     os.environ["CIDERMILL_CLUSTER_TOKEN"] = token = Path(configuration.token_file).read_text().strip()
+    os.environ["CIDERMILL_RELAY"] = f"http://127.0.0.1:{beneath_it.getsockname()[1]}/v1"
 
     from litellm.proxy.proxy_server import app  # pyright: ignore[reportUnknownVariableType]  # untyped upstream
 
     logs.take_over("LiteLLM", "LiteLLM Proxy", "LiteLLM Router")
     aside, entrance = Aside(), Entrance(keys.keys, counts)
-    guarded = Door(app, entrance, configuration.names, configuration.body_bytes, aside)  # pyright: ignore[reportUnknownArgumentType]  # untyped upstream
-    certificate = (configuration.certificate_file, configuration.certificate_key_file)
-    door = _server(guarded, configuration.address, configuration.port, certificate)
+    door = Door(app, entrance, configuration.names, configuration.body_bytes, aside)  # pyright: ignore[reportUnknownArgumentType]  # untyped upstream
     keys_file = configuration.external_keys_file
     external = Backends(configuration.external, json.loads(Path(keys_file).read_text()) if keys_file else None)
     replicas, endpoints = Replicas(configuration.replicas, token), Endpoints(token)
     beneath = relay.application(replicas, endpoints, token, Beside(aside, external, counts.used))
-    behind = _server(beneath, "127.0.0.1", configuration.relay_port, kept_seconds=_KEPT_SECONDS)
-    with asyncio.Runner(loop_factory=door.get_loop_factory()) as runner:
-        runner.run(serve(door, behind, keys.watch()))
+    house = House(door, beneath, beneath_it, configuration, file.parent.name)
+    with asyncio.Runner(loop_factory=house.loop_factory) as runner:
+        runner.run(house.serve(keys.watch(), collect()))
 
 
-async def serve(door: uvicorn.Config, behind: uvicorn.Config, beside: Coroutine[Any, Any, None]) -> None:
-    """Serve both until SIGTERM, and run `beside`. The one behind goes last: what the door has let in needs it."""
-    front, back = _Server(door), _Server(behind)
-    for each in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(each, front.handle_exit, each, None)
-    working, watching = asyncio.create_task(back.serve()), asyncio.create_task(beside)
+def _loopback(port: int) -> socket.socket:
+    """A socket of our own on loopback: at this port, or at any while that is the other gateway's."""
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        await front.serve()
-    finally:
-        watching.cancel()
-        back.should_exit = True
-        await working
-
-
-def _server(
-    app: ASGIApp,
-    host: str,
-    port: int,
-    certificate: tuple[str | None, str | None] = (None, None),
-    kept_seconds: int = 5,
-) -> uvicorn.Config:
-    """`certificate`: the files of the certificate and of its key, if TLS is to be spoken."""
-    return uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        ssl_certfile=certificate[0],
-        ssl_keyfile=certificate[1],
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=kept_seconds,
-        timeout_graceful_shutdown=60,
-    )
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves signals to whoever runs it: uvicorn's own ends the process as soon as one has ended."""
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        """Capture none."""
-        yield
+        made.bind(("127.0.0.1", port))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        made.bind(("127.0.0.1", 0))
+        logging.info("Port %d is another gateway's; the relay takes %d", port, made.getsockname()[1])
+    return made
 
 
 if __name__ == "__main__":

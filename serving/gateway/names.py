@@ -59,9 +59,9 @@ def covered(cluster: Cluster, names: Collection[str] | None) -> tuple[str, ...] 
     return tuple(dict.fromkeys(each for name in names for each in (name, *others.get(name, ()))))
 
 
-def deployments(names: Sequence[ServedName], relay_port: int) -> list[dict[str, Any]]:
-    """LiteLLM's `model_list`; the cluster's token only by the name of its variable."""
-    return [_deployment(name, relay_port) for name in names]
+def deployments(names: Sequence[ServedName]) -> list[dict[str, Any]]:
+    """LiteLLM's `model_list`; the cluster's token and the relay's address only by the names of their variables."""
+    return [_deployment(name) for name in names]
 
 
 def published(name: ServedName) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def _answer_tokens(context_tokens: int) -> int:
     return min(context_tokens // 2, 8192)
 
 
-def _deployment(name: ServedName, relay_port: int) -> dict[str, Any]:
+def _deployment(name: ServedName) -> dict[str, Any]:
     seconds, price = name.wait_seconds + _WORK_SECONDS, name.price or _FREE
     asked = price.prompt_per_million / _MILLION
     return {
@@ -142,23 +142,26 @@ def _deployment(name: ServedName, relay_port: int) -> dict[str, Any]:
         "litellm_params": {
             "model": f"hosted_vllm/{name.weights}",
             "use_chat_completions_api": True,
-            "api_base": f"http://127.0.0.1:{relay_port}/v1",
+            # While one gateway takes over from another there are two relays.
+            "api_base": "os.environ/CIDERMILL_RELAY",
             "api_key": "os.environ/CIDERMILL_CLUSTER_TOKEN",
             # For clients that name no limit: mlx-lm's own 512 cuts agents off in mid-sentence.
             "max_tokens": name.answer_tokens,
             "timeout": seconds,
             "stream_timeout": seconds,
             "max_retries": 0,
-            "input_cost_per_token": asked,
-            "output_cost_per_token": price.answer_per_million / _MILLION,
-            # A token that a prompt cache holds costs what it costs without one.
-            "cache_creation_input_token_cost": asked,
-            "cache_read_input_token_cost": asked,
         },
         "model_info": {
             "id": name.name,
             "max_input_tokens": name.context_tokens,
             "max_output_tokens": name.answer_tokens,
+            # Among the parameters LiteLLM would register them anew with each request, and index its whole list again:
+            # six milliseconds.
+            "input_cost_per_token": asked,
+            "output_cost_per_token": price.answer_per_million / _MILLION,
+            # A token that a prompt cache holds costs what it costs without one.
+            "cache_creation_input_token_cost": asked,
+            "cache_read_input_token_cost": asked,
         },
     }
 

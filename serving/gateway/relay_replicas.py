@@ -13,9 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
-import httpx
+import aiohttp
 
-from serving.api import GENERATION_HEADER
+from serving.api import GENERATION_HEADER, WEIGHTS_HEADER
 from serving.gateway.affinity import Beginning, Remembered, cost
 from serving.gateway.configuration import ServedReplica
 
@@ -52,6 +52,8 @@ class Seen:
     at: float
     generation: int | None = None
     """Of its ranks; None when it did not say."""
+    weights: str | None = None
+    """Digest of what it serves; None when it did not say."""
 
 
 UNSEEN: Final = Seen(answered=False, ready=False, reason="it was not asked yet", since=0, at=0)
@@ -126,9 +128,7 @@ class Replicas:
         self._times = times or Times()
         self.known = tuple(Known(each, self._times) for each in served)
         self._changed = asyncio.Event()
-        self._client = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {token}"}, timeout=self._times.look, trust_env=False
-        )
+        self._headers = {"Authorization": f"Bearer {token}"}
 
     def serving(self, weights: object) -> Sequence[Known]:
         """Those that serve a name."""
@@ -136,9 +136,13 @@ class Replicas:
 
     async def watch(self) -> None:
         """Look at all of them, until cancelled."""
-        async with self._client, asyncio.TaskGroup() as looking:
+        timeout = aiohttp.ClientTimeout(total=self._times.look)
+        async with (
+            aiohttp.ClientSession(headers=self._headers, timeout=timeout) as session,
+            asyncio.TaskGroup() as group,
+        ):
             for each in self.known:
-                looking.create_task(self._watch(each))
+                group.create_task(self._watch(each, session))
 
     async def changed(self, seconds: float | None) -> None:
         """Wait until one of them becomes usable or ceases to be, at most so long."""
@@ -155,33 +159,34 @@ class Replicas:
                 return f"replica '{known.served.name}' fell silent: {known.seen.reason}"
             await self.changed(left)
 
-    async def _watch(self, known: Known) -> None:
+    async def _watch(self, known: Known, session: aiohttp.ClientSession) -> None:
         while True:
             before = (known.is_usable, known.seen.ready, known.seen.answered)
-            known.note(await self._look(known.served.url))
+            known.note(await _look(session, f"{known.served.url}/ready"))
             if (known.is_usable, known.seen.ready, known.seen.answered) != before:
                 self._changed.set()
                 self._changed = asyncio.Event()
             await asyncio.sleep(self._times.period)
 
-    async def _look(self, url: str) -> Seen:
-        began = asyncio.get_running_loop().time()
-        try:
-            async with asyncio.timeout(self._times.look):
-                response = await self._client.get(f"{url}/ready")
-        except (httpx.HTTPError, TimeoutError) as error:
-            # Clients may read this, and addresses are not theirs to know.
-            reason = f"its endpoint does not answer: {type(error).__name__}"
-            return Seen(answered=False, ready=False, reason=reason, since=began, at=began)
-        ready = response.status_code == _OK
-        return Seen(
-            answered=True,
-            ready=ready,
-            reason="" if ready else response.text[:500],
-            since=began,
-            at=began,
-            generation=_generation(response.headers.get(GENERATION_HEADER, "")),
-        )
+
+async def _look(session: aiohttp.ClientSession, url: str) -> Seen:
+    began = asyncio.get_running_loop().time()
+    try:
+        async with session.get(url) as response:
+            ready, told = response.status == _OK, await response.text(errors="replace")
+    except (aiohttp.ClientError, TimeoutError) as error:
+        # Clients may read this, and addresses are not theirs to know.
+        reason = f"its endpoint does not answer: {type(error).__name__}"
+        return Seen(answered=False, ready=False, reason=reason, since=began, at=began)
+    return Seen(
+        answered=True,
+        ready=ready,
+        reason="" if ready else told[:500],
+        since=began,
+        at=began,
+        generation=_generation(response.headers.get(GENERATION_HEADER, "")),
+        weights=response.headers.get(WEIGHTS_HEADER) or None,
+    )
 
 
 def _generation(told: str) -> int | None:

@@ -71,6 +71,8 @@ class Turn:
         self._failed: Known | None = None
         self._taken = False
         """Whether a replica took it once: from then on it is ours to bring to an end."""
+        self._weights: str | None = None
+        """What began the answer. While weights are changed, others of the same name serve beside them."""
         self._seated = False
         self.at: Known | Backend | None = None
         """Who was asked last."""
@@ -119,6 +121,7 @@ class Turn:
                         self._hear(event)
                     else:
                         self._taken = True
+                        self._weights = self._weights or at.seen.weights
                         yield event
             at.remembered.note(self._beginnings)
         except Full as full:
@@ -165,7 +168,8 @@ class Turn:
     def _take(self) -> bool:
         full = {each for each, (when, _) in self._full.items() if not self._taken or _now() < when + _AGAIN_SECONDS}
         avoided = () if self._failed is None else (self._failed,)
-        chosen = choose((each for each in self._serving if each not in full), avoided, self._beginnings)
+        able = (each for each in self._serving if each not in full and self._may_go_on(each))
+        chosen = choose(able, avoided, self._beginnings)
         if chosen is not None:
             self.at, self._seated = chosen, True
             chosen.in_flight += 1
@@ -178,6 +182,12 @@ class Turn:
         if full and not self._taken:
             raise Refused(min((refusal for _, refusal in self._full.values()), key=lambda each: each.retry_seconds))
         return False
+
+    def _may_go_on(self, known: Known) -> bool:
+        """Whether what it says would be the same answer, as far as one was begun."""
+        return (
+            not self._told.begun or None in (self._weights, known.seen.weights) or known.seen.weights == self._weights
+        )
 
     def _instead(self, full: set[Known]) -> Backend | None:
         """Who may answer as no replica can. What was begun by one that knows its tokens nobody else can go on with."""

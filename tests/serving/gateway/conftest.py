@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from tests.plain import PLAIN
 from tests.serving.gateway.endpoints import Scripted, endpoint, served
 from tests.serving.gateway.running import KEY, Running, running
 from tests.serving.gateway.whole import real_endpoint
@@ -28,12 +29,12 @@ class Asked:
     def post(self, path: str, body: object, key: str | None = KEY, **headers: str) -> httpx.Response:
         told = {name.replace("_", "-"): value for name, value in headers.items()}
         told |= {} if key is None else {"authorization": f"Bearer {key}"}
-        return httpx.post(f"{self.gateway.url}{path}", json=body, headers=told, timeout=120)
+        return httpx.post(f"{self.gateway.url}{path}", json=body, headers=told, timeout=120, **PLAIN)
 
     def get(self, path: str, key: str | None = KEY, **headers: str) -> httpx.Response:
         told = {name.replace("_", "-"): value for name, value in headers.items()}
         told |= {} if key is None else {"authorization": f"Bearer {key}"}
-        return httpx.get(f"{self.gateway.url}{path}", headers=told, timeout=120)
+        return httpx.get(f"{self.gateway.url}{path}", headers=told, timeout=120, **PLAIN)
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +49,7 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
         "gateway__body_mb": 1,
     }
     with real_endpoint() as (port, weights), endpoint("b") as scripted:
-        replicas = [served("a", port), served("b", scripted.port, weights="cider-2", wait_seconds=5)]
+        replicas = [served("a", port), served("b", scripted.port, weights="cider-2", wait_seconds=1)]
         with running(tmp_path_factory.mktemp("gateway"), replicas, **changes) as gateway:
             yield Asked(gateway, weights, scripted)
 

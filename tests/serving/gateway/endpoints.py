@@ -15,7 +15,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 
-from serving.api import GENERATION_HEADER
+from serving.api import GENERATION_HEADER, WEIGHTS_HEADER
 from serving.gateway.aside import Aside
 from serving.gateway.configuration import ServedReplica
 from serving.gateway.relay import Beside, application
@@ -74,6 +74,7 @@ class Scripted:
     over: threading.Event = field(default_factory=threading.Event)
     looks: int = 0
     generation: int = 1
+    weights: str = "d1"
     down: bool = False
     """It resets every connection, also those that are under way."""
     draining: bool = False
@@ -81,7 +82,7 @@ class Scripted:
 
     def afresh(self) -> Scripted:
         """The same, with nothing planned and nothing asked."""
-        self.ready, self.always, self.down, self.draining = True, None, False, False
+        self.ready, self.always, self.down, self.draining, self.weights = True, None, False, False, "d1"
         self.earlier, self.asked, self.headers = [], [], []
         return self
 
@@ -130,6 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.script.looks += 1
         self.send_response(200 if self.server.script.ready and not self.server.script.draining else 503)
         self.send_header(GENERATION_HEADER, str(self.server.script.generation))
+        self.send_header(WEIGHTS_HEADER, self.server.script.weights)
         self.end_headers()
         self.wfile.write(b"ready\n" if self.server.script.ready else b"replica is forming")
 

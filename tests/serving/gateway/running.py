@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
@@ -84,6 +85,8 @@ def started(
         fingerprints=("t",),
         litellm="litellm.yaml",
         relay_port=relay_port,
+        # The path of a Unix socket is short.
+        door_directory=mkdtemp(prefix="cider-"),
         replicas=tuple(replicas),
         external=tuple(theirs),
         external_keys_file=str(directory / "external.json"),

@@ -10,6 +10,7 @@ import pytest
 from anthropic.types import MessageTokensCount, ModelInfo
 from openai.types import Model
 
+from tests.plain import PLAIN
 from tests.serving.endpoint.clients import tokenizer
 from tests.serving.gateway.api_cases import (
     ANSWERS,
@@ -163,7 +164,7 @@ def _is_an_end(api: str, event: Any) -> bool:
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"x"', b"\xff", b"x" * 2_000_000], ids=str)
 def test_a_body_that_is_no_request_is_refused(door: Asked, api: str, content: bytes):
     headers = {"authorization": "Bearer sk-of-the-test", "content-type": "application/json"}
-    response = httpx.post(f"{door.gateway.url}{PATHS[api]}", content=content, headers=headers, timeout=120)
+    response = httpx.post(f"{door.gateway.url}{PATHS[api]}", content=content, headers=headers, timeout=120, **PLAIN)
 
     assert response.status_code == (413 if len(content) > 2**20 else 400)
     judged_error(api, response.json())
@@ -174,7 +175,7 @@ def test_a_request_needs_not_say_that_it_is_json(door: Asked):
     door.weights.say(chat("stop", content="Hello"), USAGE)
     headers = {"authorization": "Bearer sk-of-the-test", "content-type": "application/x-www-form-urlencoded"}
     content = json.dumps(ask("chat"))
-    response = httpx.post(f"{door.gateway.url}{PATHS['chat']}", content=content, headers=headers, timeout=120)
+    response = httpx.post(f"{door.gateway.url}{PATHS['chat']}", content=content, headers=headers, timeout=120, **PLAIN)
 
     assert read_whole("chat", response).text == "Hello"
 

@@ -13,6 +13,7 @@ import pytest
 
 from serving.gateway.apis import MODELS, ROUTES, route_of
 from serving.gateway.configuration import SWITCHES
+from tests.plain import PLAIN
 from tests.serving.gateway.conftest import Asked
 from tests.serving.gateway.running import KEY
 
@@ -55,7 +56,7 @@ def filled(path: str) -> str:
 
 
 def statuses(url: str, routes: list[tuple[str, str]], headers: dict[str, str]) -> Iterator[tuple[str, str, int]]:
-    with httpx.Client(base_url=url, headers=headers, timeout=120) as client:
+    with httpx.Client(base_url=url, headers=headers, timeout=120, **PLAIN) as client:
         for method, path in routes:
             body = {"json": {"model": "cider-1"}} if method in ("POST", "PUT", "PATCH") else {}
             yield method, filled(path), client.request(method, filled(path), **body).status_code
@@ -87,7 +88,7 @@ def test_with_a_key_nothing_is_found_but_what_is_on_the_list(door: Asked, routes
 @pytest.mark.parametrize("path", sorted({*ROUTES, f"{MODELS}/x"}))
 @pytest.mark.parametrize("method", METHODS)
 def test_a_served_path_without_a_key_answers_401_or_405_whatever_the_method(door: Asked, method: str, path: str):
-    status = httpx.request(method, f"{door.gateway.url}{path}", timeout=120).status_code
+    status = httpx.request(method, f"{door.gateway.url}{path}", timeout=120, **PLAIN).status_code
     expected = ROUTES.get(path, ROUTES[MODELS]).method
 
     assert status == ((200 if path in HEALTH else 401) if method == expected else 405)
@@ -99,7 +100,7 @@ def test_a_served_path_without_a_key_answers_401_or_405_whatever_the_method(door
 def test_a_path_in_disguise_is_no_other_path(door: Asked, path: str):
     headers = {"authorization": f"Bearer {KEY}"}
 
-    assert httpx.get(f"{door.gateway.url}{path}", headers=headers, timeout=120).status_code == 404
+    assert httpx.get(f"{door.gateway.url}{path}", headers=headers, timeout=120, **PLAIN).status_code == 404
 
 
 def test_an_answer_says_nothing_of_litellm_or_of_what_is_behind(door: Asked):

@@ -13,6 +13,7 @@ import openai
 import pytest
 from openai import OpenAI
 
+from tests.plain import PLAIN
 from tests.serving.declarations import backend
 from tests.serving.gateway.elsewhere import Elsewhere, answering
 from tests.serving.gateway.endpoints import HE, HELLO_WHOLE, Answer, Line, Reset, Scripted, endpoint, served
@@ -145,7 +146,7 @@ def test_a_backend_that_is_none_of_ours_answers_by_its_name_and_the_client_sees_
 
 
 def test_the_relay_is_nobodys_without_the_clusters_token(gateway: Running):
-    answer = httpx.post(f"http://127.0.0.1:{gateway.relay_port}/v1/chat/completions", json=ASKED)
+    answer = httpx.post(f"http://127.0.0.1:{gateway.relay_port}/v1/chat/completions", json=ASKED, **PLAIN)
 
     assert answer.status_code == 401
 

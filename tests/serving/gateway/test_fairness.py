@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from serving.endpoint.responses import ERRORS
 from serving.gateway.keys import Key, digest
+from tests.plain import PLAIN
 from tests.serving.endpoint.clients import Service
 from tests.serving.gateway.endpoints import served
 from tests.serving.gateway.running import KEY, started
@@ -63,7 +64,9 @@ def test_a_key_with_one_request_is_not_behind_all_those_of_a_key_with_many(tmp_p
     def ask(key: str, words: str) -> int:
         body: dict[str, Any] = {"model": "cider-1", "messages": [{"role": "user", "content": words}]}
         headers = {"authorization": f"Bearer {key}"}
-        return httpx.post(f"{gateway.url}/v1/chat/completions", json=body, headers=headers, timeout=120).status_code
+        return httpx.post(
+            f"{gateway.url}/v1/chat/completions", json=body, headers=headers, timeout=120, **PLAIN
+        ).status_code
 
     with speaking() as mlx_lm, endpoint(mlx_lm.port) as (service, port), ThreadPoolExecutor(MANY + 2) as pool:
         mlx_lm.earlier.append([go_on, *said(*HELLO)])
