@@ -48,7 +48,8 @@ def main(path: str) -> None:
         port=configuration.port,
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=3,
+        # Streams do not end by themselves, and who relays them goes on elsewhere as soon as they are cut.
+        timeout_graceful_shutdown=1,
         # Whatever else an environment holds, so that tests run what Macs run.
         http="h11",
         loop="asyncio",

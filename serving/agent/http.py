@@ -16,12 +16,21 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.api import GENERATION_HEADER, DrainOrder, EndpointReport, Order, RankOrder, Readmission
+from serving.api import (
+    GENERATION_HEADER,
+    WEIGHTS_HEADER,
+    DrainOrder,
+    EndpointReport,
+    Order,
+    RankOrder,
+    Readmission,
+    SpeedOrder,
+)
 from serving.conductor.conducting import Conducting
 from serving.conductor.peers import Keeper
 from serving.declared import Declared
 from serving.endpoint.responses import ERRORS, error, unavailable
-from serving.errors import DrainRefused, StartRefused, TransportRefused
+from serving.errors import DrainRefused, SpeedUnknown, StartRefused, TransportRefused
 
 Kind = TypeVar("Kind", bound=Order)
 Words = TypeVar("Words", bound=Declared)
@@ -87,6 +96,7 @@ class _Routes:
             Route("/replica/afresh", self._begin_afresh, methods=["POST"]),
             Route("/replica/drain", self._drain, methods=["PUT"]),
             Route("/replica/drain", self._readmit, methods=["DELETE"]),
+            Route("/replica/speed", self._speed, methods=["POST"]),
             Route("/rank", self._start, methods=["POST"]),
             Route("/rank", self._stop, methods=["DELETE"]),
             Route("/rank/join", self._join, methods=["POST"]),
@@ -109,6 +119,7 @@ class _Routes:
         code = "draining" if state.state == "draining" else None
         response = unavailable(why_not, code) if why_not else PlainTextResponse("ready\n")
         response.headers[GENERATION_HEADER] = str(state.generation)
+        response.headers[WEIGHTS_HEADER] = self._conducting.weights
         return response
 
     async def _begin_afresh(self, _: Request) -> Response:
@@ -116,6 +127,18 @@ class _Routes:
             return _conducts_none()
         self._conducting.begin_afresh()
         return Response(status_code=202)
+
+    async def _speed(self, request: Request) -> Response:
+        if self._conducting is None:
+            return _conducts_none()
+        try:
+            order = SpeedOrder.model_validate_json(await request.body() or b"{}")
+            speed = await self._conducting.speed(order.enough)
+        except ValidationError as fault:
+            return PlainTextResponse(str(fault), 400)
+        except SpeedUnknown as unknown:
+            return PlainTextResponse(str(unknown), 409)
+        return Response(speed.model_dump_json(), media_type="application/json")
 
     async def _drain(self, request: Request) -> Response:
         return await self._held(

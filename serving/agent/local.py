@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from serving.api import AgentState
 
 _TIMEOUT_SECONDS = 5.0
+_MEASURING_SECONDS = 120.0
+"""A few answers, one after another; a replica that generates so slowly is told by that."""
 
 
 class Configured(Protocol):
@@ -99,8 +101,19 @@ class LocalAgent:
         """DELETE /replica/drain. Raises AgentUnreachable."""
         self._call("DELETE", "/replica/drain", {"by": by})
 
-    def _call(self, method: str, path: str, order: Mapping[str, Any] | None = None) -> bytes:
-        connection = http.client.HTTPConnection(self._address, self._port, timeout=_TIMEOUT_SECONDS)
+    def speed(self, enough: float | None = None) -> str:
+        """POST /replica/speed: a `serving.conductor.speed.Speed` as JSON. Raises AgentUnreachable."""
+        order = {"enough": enough}
+        return self._call("POST", "/replica/speed", order, timeout_seconds=_MEASURING_SECONDS).decode()
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        order: Mapping[str, Any] | None = None,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+    ) -> bytes:
+        connection = http.client.HTTPConnection(self._address, self._port, timeout=timeout_seconds)
         body = None if order is None else json.dumps(order)
         try:
             connection.request(method, path, body, {"Authorization": f"Bearer {self._token}"})

@@ -1,5 +1,8 @@
 """What this machine's agent says, for a shell: `python -m serving.agent.status CONFIG.json [--wait SECONDS]`.
 
+With `--wait` and `--held-by NAME --for SECONDS` the replica is drained by NAME meanwhile, which is renewed as long as
+it is waited for: it is proven before it takes anything.
+
 Without `--wait` it prints the agent's state as one line of JSON. With it, it prints one plain line for each change
 until the replica whose rank 0 is here is ready, be it held back by order (exit code 0), broken, or the time is over (1,
 the reason on standard error). It waits for an agent that runs the release its own configuration file lies in, so an
@@ -22,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from serving.agent.drain import FOR_SECONDS
 from serving.agent.local import LocalAgent, door
 from serving.errors import AgentUnreachable, CidermillError
 
@@ -40,6 +44,8 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="serving.agent.status", description="What this machine's agent says.")
     parser.add_argument("configuration", type=Path)
     parser.add_argument("--wait", type=float, metavar="SECONDS", help="until the replica is ready")
+    parser.add_argument("--held-by", metavar="NAME", help="drain it meanwhile, as NAME")
+    parser.add_argument("--for", dest="seconds", type=float, default=FOR_SECONDS, metavar="SECONDS")
     given = parser.parse_args(arguments)
     path: Path = given.configuration.resolve()
 
@@ -48,7 +54,8 @@ def main(arguments: list[str]) -> int:
         if given.wait is None:
             print(json.dumps(agent.told()))
         else:
-            wait(agent, path.parent.name, given.wait, say=lambda line: print(line, flush=True))
+            held = None if given.held_by is None else Held(given.held_by, given.seconds)
+            wait(agent, path.parent.name, given.wait, say=lambda line: print(line, flush=True), held=held)
     except CidermillError as error:
         print(error, file=sys.stderr)
         return 1
@@ -66,6 +73,18 @@ class Answering(Protocol):
         """POST /replica/afresh. Raises AgentUnreachable."""
         ...
 
+    def drain(self, by: str, seconds: float) -> None:
+        """PUT /replica/drain. Raises AgentUnreachable."""
+        ...
+
+
+@dataclass(frozen=True)
+class Held:
+    """By whom a replica is drained while it is waited for, and for how long at a time."""
+
+    by: str
+    seconds: float
+
 
 def wait(
     agent: Answering,
@@ -75,15 +94,18 @@ def wait(
     say: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
+    held: Held | None = None,
 ) -> None:
     """Say each change until the replica is ready. Raises NotReady."""
-    deadline, said = clock() + seconds, ""
+    deadline, said, renewed = clock() + seconds, "", None
     spent: int | None = None
     while True:
         seen = _look(agent, release)
         if seen.line != said:
             say(seen.line)
             said = seen.line
+        if held is not None and (renewed is None or clock() >= renewed + held.seconds / 2) and _hold(agent, held):
+            renewed = clock()
         if spent is None and seen.generation is not None:
             spent = _begin(agent, seen, seen.generation)
         if seen.ready:
@@ -101,6 +123,15 @@ class _Seen:
     ready: bool = False
     broken: bool = False
     generation: int | None = None
+
+
+def _hold(agent: Answering, held: Held) -> bool:
+    """Whether the agent took the order; one that is away, or of a release that is going, is asked again."""
+    try:
+        agent.drain(held.by, held.seconds)
+    except AgentUnreachable:
+        return False
+    return True
 
 
 def _begin(agent: Answering, seen: _Seen, generation: int) -> int:

@@ -31,9 +31,10 @@ from serving.conductor.observation import (
     limits,
 )
 from serving.conductor.peers import Keeper
+from serving.conductor.speed import Speed, measured
 from serving.configuration import ReplicaConfiguration
 from serving.endpoint.upstream import Upstream
-from serving.errors import CidermillError
+from serving.errors import CidermillError, SpeedUnknown
 from serving.rank.status import Tick
 from serving.rank.status import replace as write
 
@@ -96,8 +97,14 @@ class Conducting:
             since=self._since,
             generation=course.generation,
             restarts=course.restarts,
+            drained_by=self._drains.owners,
             ranks=ranks,
         )
+
+    @property
+    def weights(self) -> str:
+        """Which bytes it serves, as a digest."""
+        return self._replica.manifest.digest
 
     async def changed(self) -> None:
         """Wait until state, generation, reason or notice are others than now.
@@ -130,6 +137,13 @@ class Conducting:
         """Take requests again as far as `by` held them back, or whoever did. Raises DrainRefused."""
         self._drains.lift(by)
         self._note_drains()
+
+    async def speed(self, enough: float | None = None) -> Speed:
+        """How fast the replica is now, at least when that is `enough`. Raises SpeedUnknown."""
+        if self._course.state != "ready":
+            state = self.state
+            raise SpeedUnknown(f"cannot tell how fast replica '{state.name}' is: it is {state.state}. {state.reason}")
+        return await measured(self._upstream, self._replica, enough=enough)
 
     async def run(self) -> None:
         """Observe, decide, act, until cancelled."""

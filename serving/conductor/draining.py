@@ -68,6 +68,11 @@ class Drains:
         told = (f"'{by}' until {_time(each.kept.until)}" for by, each in sorted(self._drains.items()))
         return f"drained by {' and '.join(told)}" if self._drains else ""
 
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Who holds it back."""
+        return tuple(sorted(self._drains))
+
     def order(self, by: str, seconds: float) -> None:
         """Hold the replica back from now on, or go on holding it back. Raises DrainRefused."""
         kept = _Kept(until=self._time_of_day() + seconds, seconds=seconds)

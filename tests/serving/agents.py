@@ -21,6 +21,7 @@ from serving.configuration import AgentConfiguration, Member, ReplicaConfigurati
 from serving.declared import Golden
 from serving.links.report import CableEnd, CableReport
 from serving.weights import manifest
+from tests.plain import PLAIN
 from tests.weights import GOLDEN_ANSWER, GOLDEN_QUESTION, PATH
 
 ADDRESSES = ("127.0.0.1", "127.0.0.2")
@@ -93,7 +94,7 @@ class Pair:
             json=body,
             headers={"Authorization": f"Bearer {TOKEN}"},
             timeout=120,
-            trust_env=False,
+            **PLAIN,
         )
 
 

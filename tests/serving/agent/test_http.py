@@ -127,7 +127,13 @@ def test_a_body_that_is_not_the_contract_is_refused(content: str):
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/ready"), ("POST", "/replica/afresh"), ("PUT", "/replica/drain"), ("DELETE", "/replica/drain")],
+    [
+        ("GET", "/ready"),
+        ("POST", "/replica/afresh"),
+        ("PUT", "/replica/drain"),
+        ("DELETE", "/replica/drain"),
+        ("POST", "/replica/speed"),
+    ],
 )
 def test_a_machine_that_conducts_nothing_says_so(method: str, path: str):
     assert called(method, path).status_code == 404
@@ -147,6 +153,7 @@ def test_a_replica_is_drained_and_readmitted_by_order(tmp_path: Path):
 
     drained = called("PUT", "/replica/drain", conducting=conducting, json={"by": "deploy", "seconds": 60})
     assert "drained by 'deploy' until" in conducting.state.notice
+    assert conducting.state.drained_by == ("deploy",)
     readmitted = called("DELETE", "/replica/drain", conducting=conducting, json={"by": "deploy"})
     assert conducting.state.notice == ""
     assert (drained.status_code, readmitted.status_code) == (202, 202)
@@ -179,6 +186,20 @@ def test_a_drain_that_cannot_be_written_down_is_a_conflict_with_its_reason(tmp_p
     response = called("PUT", "/replica/drain", conducting=conducting, json={"by": "deploy", "seconds": 60})
 
     assert (response.status_code, "Make room there" in response.text) == (409, True)
+
+
+def test_the_speed_of_a_replica_that_is_not_ready_cannot_be_told(tmp_path: Path):
+    conducting = Conducting(replica(), [Keeper(), Keeper()], Upstream(replica()), tmp_path)
+
+    response = called("POST", "/replica/speed", conducting=conducting)
+
+    assert (response.status_code, "it is absent" in response.text) == (409, True)
+
+
+def test_ready_or_not_it_says_which_weights_it_speaks_of(tmp_path: Path):
+    conducting = Conducting(replica(), [Keeper(), Keeper()], Upstream(replica()), tmp_path)
+
+    assert called("GET", "/ready", conducting=conducting).headers["x-cidermill-weights"] == "d1"
 
 
 def test_ready_or_not_it_says_which_start_of_the_ranks_it_speaks_of(tmp_path: Path):

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 import pytest
 
-from serving.agent.status import NotReady, wait
+from serving.agent.status import Held, NotReady, wait
 from serving.api import AgentState, RankReport, ReplicaState, StateName
 from serving.errors import AgentUnreachable
 from serving.rank.status import Phase
@@ -17,6 +18,7 @@ class Agent:
     def __init__(self, sayings: Iterable[AgentState | None]) -> None:
         self._sayings = list(sayings)
         self.begun_afresh = 0
+        self.drained: list[tuple[str, float]] = []
 
     def state(self) -> AgentState:
         saying = self._sayings.pop(0) if len(self._sayings) > 1 else self._sayings[0]
@@ -26,6 +28,11 @@ class Agent:
 
     def begin_afresh(self) -> None:
         self.begun_afresh += 1
+
+    def drain(self, by: str, seconds: float) -> None:
+        if self._sayings[0] is None:
+            raise AgentUnreachable("nobody there")
+        self.drained.append((by, seconds))
 
 
 class Clock:
@@ -114,3 +121,32 @@ def test_a_replica_that_is_ready_and_held_back_by_order_is_proven_and_the_line_s
     assert said_until_ready(Agent([state("draining", "serving", "serving", reason="drained by 'x'")])) == [
         "replica a: draining, 2 of 2 ranks serving (drained by 'x')"
     ]
+
+
+def held(agent: Agent, seconds: float, most: float = 30) -> list[tuple[str, float]]:
+    """What is ordered of an agent whose replica is waited for and held back meanwhile."""
+    clock = Clock()
+    with suppress(NotReady):
+        wait(agent, "r1", most, say=lambda _: None, clock=clock, pause=clock.pause, held=Held("deploy", seconds))
+    return agent.drained
+
+
+def test_one_that_is_held_back_meanwhile_is_drained_before_it_is_ready():
+    assert held(Agent([state("loading", "loading", "loading"), state("draining", "serving", "serving")]), 60) == [
+        ("deploy", 60)
+    ]
+
+
+def test_holding_it_back_is_renewed_as_long_as_it_is_waited_for():
+    assert held(Agent([state("loading", "loading", "loading")]), 10, most=12) == [("deploy", 10)] * 3
+
+
+def test_an_agent_that_is_away_is_told_as_soon_as_it_is_there():
+    assert held(Agent([None, None, state("ready", "serving", "serving")]), 60) == [("deploy", 60)]
+
+
+def test_nobody_is_held_back_unless_it_is_wanted():
+    agent = Agent([state("ready", "serving", "serving")])
+    said_until_ready(agent)
+
+    assert agent.drained == []

@@ -14,6 +14,7 @@ import pytest
 
 from serving.agent.daemon import software
 from serving.errors import AgentUnreachable
+from tests.plain import PLAIN
 from tests.serving.agents import ADDRESSES, AGENT_PORT, TOKEN, Machine, Pair, pair
 from tests.serving.waiting import wait_until
 from tests.weights import GOLDEN_ANSWER, GOLDEN_QUESTION
@@ -56,7 +57,7 @@ def ready(running: Pair) -> int:
         f"http://{ADDRESSES[0]}:{AGENT_PORT}/ready",
         headers={"Authorization": f"Bearer {TOKEN}"},
         timeout=30,
-        trust_env=False,
+        **PLAIN,
     ).status_code
 
 
@@ -184,7 +185,7 @@ def test_a_conductor_of_another_configuration_is_refused_by_a_real_agent(running
         json={"agreement": "another"},
         headers={"Authorization": f"Bearer {TOKEN}"},
         timeout=30,
-        trust_env=False,
+        **PLAIN,
     )
 
     assert (refused.status_code, refused.text) == (

@@ -148,6 +148,15 @@ def test_a_wrong_golden_answer_fails_the_replica():
     assert decision.actions == (Stop(0), Stop(1))
 
 
+def test_the_same_wrong_words_from_new_ranks_are_no_accident():
+    wrong = "seen 'x', needed 'Me'"
+    once = replace(in_state("warming"), failures=(wrong,), restarts=1)
+    otherwise = replace(in_state("warming"), failures=("rank 0 on m0 was killed",), restarts=1)
+
+    assert decided(once, SERVING, golden=GoldenResult(1, wrong)).course.state == "broken"
+    assert decided(otherwise, SERVING, golden=GoldenResult(1, wrong)).course.state == "failed"
+
+
 def test_ready_is_not_declared_while_an_agent_is_silent():
     assert decided(in_state("warming"), (SERVING[0], None), golden=RIGHT).course.state == "warming"
 
