@@ -1,7 +1,5 @@
 """What every Mac of a lab becomes:  pyinfra inventories/lab.py deploy.py"""
 
-from functools import partial
-
 from pyinfra import host
 
 from operations import (
@@ -13,25 +11,43 @@ from operations import (
     fleet,
     gateway,
     headless,
+    keeping,
     launchd,
     links,
+    macos_update,
     packaging,
     pythons,
     releases,
     rollout,
     secrets,
+    turns,
     weights,
 )
-from serving import certificate, daemons, hidden, layout, looking, plan, report, seen, verdict, versions
+from serving import (
+    certificate,
+    daemons,
+    forecast,
+    hidden,
+    layout,
+    looking,
+    plan,
+    report,
+    roll,
+    seen,
+    updating,
+    verdict,
+    versions,
+)
 from serving.cluster import Cluster
 from serving.weights import manifests
 
 me, cluster = host.data.machine, fleet.once(Cluster.model_validate_json, host.data.declaration)
-account, given, weights_files = cluster.account.name, hidden.references(cluster), fleet.once(manifests, cluster)
+account, weights_files = cluster.account.name, fleet.once(manifests, cluster)
 
 # Look at every Mac and judge the whole lab: nothing has been changed yet, and a refusal leaves it so.
 facts = fleet.look(lambda name: looking.at(cluster, weights_files, name))
 lab = fleet.once(seen.lab, facts)
+given = fleet.once(hidden.references, cluster, lab)
 findings = fleet.once(verdict.findings, cluster, lab, looking.sizes(weights_files))
 console.table(report.COLUMNS, fleet.once(report.rows, cluster, lab, findings), below=report.below(cluster, findings))
 fleet.refuse([*report.refusals(findings), *control.unusable(given), *fleet.once(certificate.refusals, cluster)])
@@ -41,7 +57,8 @@ packages = packaging.packages(target=python.target, package="serving", mac_wheel
 keys = control.kept_secrets(cluster.name, [hidden.CLUSTER_TOKEN, hidden.GATEWAY_KEY], given=given)
 planned = plan.Plan(cluster, lab, weights_files, packages, control.digests(keys))
 clients = {"path": control.client_file(cluster.name), "variables": report.variables(cluster, keys[hidden.GATEWAY_KEY])}
-fleet.settled(__file__)
+rolling = fleet.once(roll.of, planned, facts, launchd.differing)
+fleet.settled(__file__, plan=fleet.once(forecast.lines, rolling))
 
 # Prepare: everything that disturbs nobody, on all Macs at once.
 accounts.service_account(account, name=f"Create account {account}", uid=cluster.account.uid, home=layout.STATE)
@@ -58,22 +75,28 @@ for sent in planned.weights(me):
     weights.snapshot(sent.directory, name=f"Send weights {sent.name}", source=sent.source, manifest=sent.files)
 for release in planned.releases(me):
     releases.release(**release.laid, name=f"Lay the {release.kind} release")
-for daemon in planned.daemons(me):
+for daemon in rolling.early_daemons(me):
     launchd.daemon(**daemon, name=f"Load {daemon['label']}")
 links.confirmed(**planned.confirmation(me), name="Confirm the network")
+for fetch in updating.fetch(cluster, lab, me):
+    macos_update.fetched(**fetch, name="Fetch macOS")
 
-# Roll: one replica after the other, each only when the one before it is ready.
-for replica in cluster.replicas:
-    together = {"members": replica.machines, "operation": launchd.daemon, "arguments": planned.agent_daemon(me)}
-    rollout.step(replica.name, name=f"Replica {replica.name}: load agents on {', '.join(replica.machines)}", **together)
-    rollout.ready(replica.name, name=f"Replica {replica.name}: start its ranks together", **planned.proof(replica))
+# Roll: one replica after the other, each only when the one before it is proven; one that is not goes back by itself.
+update = updating.update(cluster, lab, me, keys)
+for turn in rolling.turns:
+    steps = {**rolling.steps(turn, me), "macos": update}
+    turns.taken(turn.name, machines=turn.machines, steps=steps, record=rolling.record)
+for wanted in update:
+    spare = {"_if": lambda: rollout.unblocked() and updating.is_spare(cluster, me)}
+    macos_update.updated(**wanted, **spare, name="Update macOS of Macs without a replica")
 
 # Publish: the gateway, from what is proven; and what is no longer declared goes.
-publish = partial(rollout.publish, on=cluster.gateway.machine, replicas=[each.name for each in cluster.replicas])
+publish = rollout.publishing(on=cluster.gateway.machine, replicas=[each.name for each in cluster.replicas])
 publish(name="Lay the gateway's release", operation=releases.release, arguments=planned.gateway_release)
-publish(name=f"Load {daemons.GATEWAY}", operation=launchd.daemon, arguments=planned.gateway_daemon)
+publish(name=f"Load {daemons.GATEWAY}", operation=gateway.switched, arguments=planned.gateway_switch)
 publish(name="Wait until the gateway answers", operation=gateway.answering, arguments=planned.gateway_answering)
 publish(name="Write down the address and the key", operation=control.client_environment, arguments=lambda _: clients)
 launchd.undeclared(daemons.PREFIX, name="Remove the undeclared", declared=planned.labels(me), _if=rollout.unblocked)
+keeping.kept(**rolling.kept(me), name="Remove what is no longer kept", _if=rollout.unblocked)
 rollout.verdict(name="Tell what failed")
 console.closing(report.endpoint(cluster, clients["path"]), unless=rollout.failed)

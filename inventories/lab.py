@@ -239,8 +239,49 @@ cluster = declare(
         # },
         "external": [],
     },
-    # (default) macOS must be at least this; Macs of one replica must run the very same build. None: not checked.
-    macos={"at_least": "26.3"},
+    # (default) Macs of one replica must run the very same build of macOS. None: not checked.
+    macos={
+        # macOS must be at least this.
+        "at_least": "26.3",
+        # (default) None: macOS is left as it is. Otherwise the one macOS that every Mac is brought to, and never a
+        # newer or an older one: a replica's Macs update and restart together, in its turn, and nothing can undo it.
+        #     {
+        #         # The version, and its build as in the label of `softwareupdate --list`: macOS Tahoe 26.7-25G229.
+        #         "version": "26.7",
+        #         "build": "25G229",
+        #         # (default) An administrator of the Macs who is a volume owner with a secure token, the same on all
+        #         # of them: macOS on Apple silicon installs for nobody else. "password" is where it lies on the machine
+        #         # you type on, {"file": path} readable by you alone or {"environment": name}; it is read only when a
+        #         # Mac is due, and goes to it over SSH, into softwareupdate's standard input. None: a Mac that is due
+        #         # is refused, with what to type at it.
+        #         "volume_owner": {"user": "admin", "password": {"file": "~/.config/cidermill/macs.password"}},
+        #         # (default) How long download and installation may take, until the Mac restarts.
+        #         "install_within_seconds": 7200,
+        #         # (default) How long the restart may take, until it answers with the new build.
+        #         "restart_within_seconds": 3600,
+        #         # (default) How long its cables and RDMA may take from then on until they are as they were.
+        #         "mended_within_seconds": 600,
+        #     }
+        # A Mac with FileVault on is refused: it would stop at its unlock screen.
+        "update": None,
+    },
+    # (default) How a change reaches the replicas: one after another, each only when the one before it is proven. One
+    # that is not proven goes back to what it was by itself, and those after it are left as they are.
+    rolling={
+        # (default) How long answers that are under way have to come to their end before their replica is changed, and
+        # those at the gateway before it is. What is not at its end by then goes on at another replica with the same
+        # weights; where there is none, it is held or broken off.
+        "drain_seconds": 120,
+        # (default) A replica that is slower than this share of what it was before the change goes back. Compared only
+        # with the same weights, Macs, transport and sharding. None: any speed will do.
+        "least_speed": 0.8,
+    },
+    # (default) What a Mac keeps, to go back to by declaring it again.
+    releases={
+        # (default) Releases of each daemon that were in use last, the present one among them; older ones are removed
+        # with the weights and environments that no other needs, once the present one is proven.
+        "kept": 3,
+    },
     # (default) Python for the daemons: "managed" is fetched by uv and laid on the Macs; {"kind": "system", "path": ...}
     # uses one that is there. Apple's own /usr/bin/python3 will not do.
     python={"kind": "managed", "version": "3.12"},

@@ -15,6 +15,7 @@ from operations.rehearsal import rehearsal
 from operations.remote import current_state
 
 _told: WeakSet[State] = WeakSet()
+_planned: WeakSet[State] = WeakSet()
 _closing: WeakSet[State] = WeakSet()
 # Beside pyinfra's log, so that standard output stays JSON with --json.
 _console = Console(stderr=True, highlight=False)
@@ -44,6 +45,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, below: Itera
     wide(_console).print(drawn(columns, rows))
     for line in below:
         _console.print(line, soft_wrap=True, markup=False)
+
+
+def plan(lines: Iterable[str]) -> None:
+    """Print what is about to be done, once in a run."""
+    if _first(_planned):
+        for line in lines:
+            _console.print(line, soft_wrap=True, markup=False)
 
 
 def aside(text: str) -> None:

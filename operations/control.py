@@ -30,7 +30,8 @@ Reference = Mapping[str, str | None]
 """Where a secret lies, in a `file` or in the `environment`, which machine it is needed `on`, and of what `kind` it is.
 
 A `key` is handed out to clients, drawn at random, and no other is the same; a `word` is what somebody else's server
-asks for; a `text` has many lines and stays as it is, and so does what is `public`: others may read, but not change it.
+asks for; a `line` is a person's password, blanks and all; a `text` has many lines and stays as it is, and so does what
+is `public`: others may read, but not change it.
 """
 References = Mapping[str, Reference]
 """By the secrets' names."""
@@ -106,6 +107,8 @@ def _judged(text: str, where: str, kind: str) -> tuple[str, str]:
         return "", f"{where} is missing or empty. Put the secret there."
     if kind in ("text", "public"):
         return text, ""
+    if kind == "line":
+        return _one_line(text, where)
     if not all("!" <= character <= "~" for character in word):
         return "", f"{where} holds more than one word of ASCII. Put the secret alone there: `openssl rand -base64 32`."
     if kind == "key" and len(word) < _KEY_CHARACTERS:
@@ -114,6 +117,13 @@ def _judged(text: str, where: str, kind: str) -> tuple[str, str]:
             "Make one: `openssl rand -base64 32`."
         )
     return word, ""
+
+
+def _one_line(text: str, where: str) -> tuple[str, str]:
+    line = text.removesuffix("\n").removesuffix("\r")
+    if not line.isprintable():
+        return "", f"{where} holds more than one line of text. Put the password alone there."
+    return line, ""
 
 
 def _secrets_file(cluster: str) -> Path:

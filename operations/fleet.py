@@ -7,7 +7,7 @@ when that is a refusal pyinfra prints it once and ends with 1 before it has chan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -53,10 +53,14 @@ def look(at: Callable[[str], Mapping[str, Any]]) -> Seen:
     Each is what the fact of that subject returns, or `{"problem": text}` when the machine could not tell. Machines
     left out with `--limit` are not there. All machines are read at the same time, once in a run; the answers are kept
     for operations that ask the same in a rehearsal.
+
+    From here on a host that fails ends the run, in a terminal as with -y.
     """
     state = current_state()
     with _looking:
         if state not in _looks:
+            # pyinfra would ask a person whether to go on without it. The rest of a lab is not what was declared.
+            state.should_raise_failed_hosts = None
             _looks[state] = _read_all(state, lambda name: of(**at(name)))
         return _looks[state]
 
@@ -95,15 +99,16 @@ def refuse(faults: Sequence[tuple[str, str]]) -> None:
         raise Refusal(f"nothing was changed:\n{listed}")
 
 
-def settled(deploy_file: str) -> bool:
+def settled(deploy_file: str, *, plan: Iterable[str] = ()) -> bool:
     """Whether no operation of the deploy file would do anything on any machine; then none of them is registered.
 
     The file is rehearsed for all machines with what `look` read. Call it once everything is judged and before the
-    first operation.
+    first operation. `plan` is told before: what is about to be done, in lines.
     """
     now = rehearsal()
     if now.is_on:
         return False
+    console.plan(plan)
     with _rehearsing:
         if not now.is_done:
             rehearse(deploy_file, current_state().inventory.get_active_hosts())
@@ -153,13 +158,15 @@ def _read_all(state: State, reads: Callable[[str], Reads]) -> Seen:
 def _read(host: Host, reads: Reads) -> Mapping[str, Any]:
     # Not `host.get_fact`: that fails the host and gives a default, and the reason is lost in the log.
     facts = {subject: (fact(), arguments) for subject, (fact, arguments) in reads.items()}
+    # A fact that asks Apple's servers takes longer than all that asks the machine alone.
+    seconds = _SILENCE_SECONDS + sum(getattr(fact, "extra_seconds", 0) for fact, _ in reads.values())
     try:
-        succeeded, output = run(host, batch.together(facts), timeout_seconds=_SILENCE_SECONDS, as_root=True)
+        succeeded, output = run(host, batch.together(facts), timeout_seconds=seconds, as_root=True)
         if succeeded:
             return batch.apart(output.stdout_lines, facts)
         problem = output.stderr or "the command failed without a word"
     except TimeoutError:
-        problem = f"no answer within {_SILENCE_SECONDS} s"
+        problem = f"no answer within {seconds} s"
     except (OSError, EOFError, SSHException) as error:
         problem = str(error)
     return dict.fromkeys(reads, FactProcessError(problem))

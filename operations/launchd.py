@@ -17,6 +17,7 @@ from typing import Any
 
 from pyinfra.api.command import StringCommand
 from pyinfra.api.exceptions import OperationValueError
+from pyinfra.api.host import Host
 from pyinfra.context import host
 
 from operations.facts.launchd import DIRECTORY, Daemon, LaunchDaemons
@@ -39,6 +40,7 @@ while launchctl print "system/$label" >/dev/null 2>&1; do
   sleep 0.2
 done
 """
+_PLACED = 'chown root:wheel "$staged"\nchmod 644 "$staged"\nmv -f "$staged" "$plist"'
 _ENABLED = 'launchctl enable "system/$label"'
 _LOADED = """
 tries=0
@@ -66,19 +68,7 @@ def daemon(label: str, *, plist: Mapping[str, Any], loaded: bool = True) -> Comm
         plist={"Label": "dev.example.agent", "ProgramArguments": ["/opt/example/agent"], "KeepAlive": True},
     )
     """
-    if plist.get("Label") != label:
-        raise OperationValueError(f"cannot load {label}: its plist is labelled {plist.get('Label')!r}.")
-    text = plistlib.dumps(dict(plist), sort_keys=True).decode()
-    seen = read(host, LaunchDaemons, prefix=family(label)).get(label, _NOTHING)
-    same = seen["plist_sha256"] == hashlib.sha256(text.encode()).hexdigest()
-    if same and (seen["loaded"], seen["disabled"]) == (loaded, not loaded):
-        host.noop(f"{label} is {'loaded' if loaded else 'disabled'} with this plist")
-        return
-    differs(label, seen=_told(seen, same=same), needed=f"this plist, {'loaded' if loaded else 'disabled'}")
-    if not same:
-        yield StringCommand(f"umask 022; cat > {shlex.quote(_staged(label))}", _stdin=text)
-    unload = seen["loaded"] and not (same and loaded)
-    yield _script(label, _steps(same=same, unload=unload, enable=seen["disabled"], load=loaded))
+    yield from commands(host, label, plist, loaded=loaded)
 
 
 @operation
@@ -97,6 +87,23 @@ def undeclared(prefix: str, *, declared: Collection[str]) -> Commands:
     yield from map(removed, strangers)
 
 
+def commands(on: Host, label: str, plist: Mapping[str, Any], *, loaded: bool = True) -> Commands:
+    """What brings a daemon to this plist, loaded or not; nothing where it is so."""
+    if plist.get("Label") != label:
+        raise OperationValueError(f"cannot load {label}: its plist is labelled {plist.get('Label')!r}.")
+    text = _text(plist)
+    seen = read(on, LaunchDaemons, prefix=family(label)).get(label, _NOTHING)
+    same = seen["plist_sha256"] == _digest(text)
+    if same and (seen["loaded"], seen["disabled"]) == (loaded, not loaded):
+        on.noop(f"{label} is {'loaded' if loaded else 'disabled'} with this plist")
+        return
+    differs(label, seen=_told(seen, same=same), needed=f"this plist, {'loaded' if loaded else 'disabled'}")
+    if not same:
+        yield StringCommand(f"umask 022; cat > {shlex.quote(_staged(label))}", _stdin=text)
+    unload = seen["loaded"] and not (same and loaded)
+    yield _script(label, _steps(same=same, unload=unload, enable=seen["disabled"], load=loaded))
+
+
 def family(label: str) -> str:
     """Everything up to the last dot of a label: asked for all labels of a family, the one fact is read once."""
     return label[: label.rfind(".") + 1] or label
@@ -110,9 +117,49 @@ def removed(label: str, *, after: str = "", enable: bool = False) -> StringComma
     return _script(label, "\n".join((_UNLOADED, after, _ENABLED if enable else "", 'rm -f "$plist" "$staged"')))
 
 
+def restored(label: str, kept: str) -> StringCommand:
+    """The command that loads a daemon with a plist that was kept, in place of the one that is there; without one it
+    unloads nothing. It prints which of the two.
+    """
+    steps = (
+        f"kept={shlex.quote(kept)}",
+        '[ -f "$kept" ] || { echo "nothing kept"; exit 0; }',
+        'if cmp -s "$kept" "$plist" && launchctl print "system/$label" >/dev/null 2>&1; then',
+        'echo "as kept"; exit 0; fi',
+        'umask 022; cp "$kept" "$staged"',
+        _UNLOADED,
+        _PLACED,
+        _LOADED,
+        'echo "restored"',
+    )
+    return _script(label, "\n".join(steps))
+
+
+def differing(seen: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
+    """The machines on which a daemon (`label`, `plist`) is not loaded as wanted, by machine.
+
+    `seen`: what was looked at on each machine, `daemons` among it.
+    """
+    return frozenset(name for name, daemon in wanted.items() if not is_loaded(seen[name]["daemons"], **daemon))
+
+
+def is_loaded(daemons: Mapping[str, Daemon], label: str, plist: Mapping[str, Any]) -> bool:
+    """Whether a label is loaded with this plist, by what a look at its family told."""
+    seen = daemons.get(label, _NOTHING)
+    return (seen["plist_sha256"], seen["loaded"], seen["disabled"]) == (_digest(_text(plist)), True, False)
+
+
 def path_of(label: str) -> str:
     """Where the plist of a label lies."""
     return f"{DIRECTORY}/{label}.plist"
+
+
+def _text(plist: Mapping[str, Any]) -> str:
+    return plistlib.dumps(dict(plist), sort_keys=True).decode()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _told(seen: Daemon, *, same: bool) -> str:
@@ -121,12 +168,11 @@ def _told(seen: Daemon, *, same: bool) -> str:
 
 
 def _steps(*, same: bool, unload: bool, enable: bool, load: bool) -> str:
-    placed = 'chown root:wheel "$staged"\nchmod 644 "$staged"\nmv -f "$staged" "$plist"'
     loaded = f"{_ENABLED if enable else ''}\n{_LOADED}"
     return "\n".join(
         (
             _UNLOADED if unload else "",
-            "" if same else placed,
+            "" if same else _PLACED,
             loaded if load else 'launchctl disable "system/$label"',
         )
     )

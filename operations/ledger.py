@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from pyinfra.api.state import State
@@ -19,18 +21,48 @@ class Ledger:
     left: dict[str, bool] = field(default_factory=dict[str, bool])
     """Not touched because of one before it, and whether it still serves what it served."""
     failed: dict[str, str] = field(default_factory=dict[str, str])
-    """Did not become ready, and why."""
+    """What went wrong with it, the first reason."""
+    returned: dict[str, str] = field(default_factory=dict[str, str])
+    """Those that went back to what they were, proven again, and the release that they serve with."""
+    lost: dict[str, str] = field(default_factory=dict[str, str])
+    """Those that could not go back, and why."""
+    held: set[str] = field(default_factory=set[str])
+    """Drained by this deploy, or by one before it that did not come to its end."""
+    speeds: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    """Before the change."""
+    measured: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    """After it."""
+    drained_at: dict[str, float] = field(default_factory=dict[str, float])
+    """When it was told to take nothing new, on a clock that only goes forward."""
+    switched_at: dict[str, float] = field(default_factory=dict[str, float])
+    """When its agents began to change."""
+    took: dict[str, float] = field(default_factory=dict[str, float])
+    """Seconds from there until it was proven."""
+    paused: dict[str, float] = field(default_factory=dict[str, float])
+    """Seconds in which it took nothing new."""
 
     @property
     def serving(self) -> set[str]:
         """The replicas that answer clients."""
-        return self.ready | {replica for replica, serves in self.left.items() if serves}
+        return self.ready | {replica for replica, serves in self.left.items() if serves} | self.returned.keys()
+
+    def fail(self, replica: str, why: str) -> None:
+        """Write down what went wrong first."""
+        self.failed.setdefault(replica, why)
 
     def story(self) -> list[str]:
-        """What failed, what was left alone, who serves, and what to do: a line each."""
-        failed = ", ".join(f"'{replica}'" for replica in self.failed)
+        """What failed, what went back, what was left alone, who serves, and what to do: a line each."""
+        failed = ", ".join(f"'{what}'" for what in self.failed)
         return [
-            *(f"replica '{replica}' did not become ready: {why}" for replica, why in self.failed.items()),
+            *(
+                f"{_named(replica)} {'is ready, but' if replica in self.ready else 'did not become ready:'} {why}"
+                for replica, why in self.failed.items()
+            ),
+            *(
+                f"replica '{replica}' went back by itself, is proven again, and serves with {release}."
+                for replica, release in self.returned.items()
+            ),
+            *(f"replica '{replica}' could not go back: {why}" for replica, why in self.lost.items()),
             *(
                 f"replica '{replica}' was left as it is: {failed} did not become ready. "
                 f"'{replica}' {'still serves' if serves else 'does not serve'}."
@@ -39,6 +71,10 @@ class Ledger:
             f"Clients are served by {', '.join(sorted(self.serving)) or 'no replica'}.",
             f"Repair {failed}, then run the deploy again.",
         ]
+
+
+def _named(what: str) -> str:
+    return what if what.startswith("the ") else f"replica '{what}'"
 
 
 _ledgers: WeakKeyDictionary[State, Ledger] = WeakKeyDictionary()

@@ -137,11 +137,11 @@ def together(calls: Iterable[Callable[[], None]]) -> None:
     greenlets.joinall([greenlets.spawn(call) for call in calls], raise_error=True)
 
 
-def reconnect(host: Host) -> None:
+def reconnect(host: Host, *, show_errors: bool = True) -> None:
     """Give up the connection to a machine and make another. Raises pyinfra's ConnectError when that fails."""
     if not isinstance(host.connector, LocalConnector):
         host.disconnect()
-        cast("Any", host).connect(raise_exceptions=True)
+        cast("Any", host).connect(raise_exceptions=True, show_errors=show_errors)
 
 
 @contextmanager

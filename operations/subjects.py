@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from operations.facts.accounts import ServiceAccount
-from operations.facts.environment import Interpreter, Releases
+from operations.facts.environment import Interpreter, LaidAt, Releases
 from operations.facts.files import Tree
 from operations.facts.launchd import LaunchDaemons
 from operations.facts.macos import Mac
@@ -16,6 +16,7 @@ from operations.facts.resources import Resources
 from operations.facts.settings import Settings
 from operations.facts.texts import Texts
 from operations.facts.thunderbolt import Rdma, ThunderboltPorts
+from operations.facts.updates import MacUpdates
 from operations.facts.weights import WeightsOnDisk
 from operations.rehearsal import Fact
 
@@ -27,15 +28,19 @@ def of(
     account: Mapping[str, Any],
     directories: Sequence[str],
     laid: Sequence[str],
+    aged: Sequence[str],
     secrets: Sequence[str],
     weights: Sequence[str],
     daemons: str,
     texts: Sequence[Sequence[str]],
+    updates: Mapping[str, Any] | None = None,
 ) -> dict[str, Fact]:
     """The facts by subject, with the very arguments that operations will ask with.
 
     Path of an interpreter that is to be there, packet filter anchor, account and uid, directories, roots that things
-    are laid below, files of secrets, weights directories, prefix of daemons' labels, and groups of small files.
+    are laid below, those of them whose age matters, files of secrets, weights directories, prefix of daemons' labels,
+    groups of small files, and for an update of macOS the build, the account that installs it, and the directory of its
+    logs.
     """
     return {
         "mac": (Mac, {}),
@@ -46,9 +51,11 @@ def of(
         "packet_filter": (PacketFilter, {"anchor": anchor}),
         "resources": (Resources, {}),
         **({"interpreter": (Interpreter, {"path": interpreter})} if interpreter else {}),
+        **({"updates": (MacUpdates, updates)} if updates else {}),
         "account": (ServiceAccount, account),
         "directories": (Tree, {"paths": list(directories)}),
         **{f"laid {root}": (Releases, {"root": root}) for root in laid},
+        **{f"laid at {root}": (LaidAt, {"root": root}) for root in aged},
         "secrets": (Tree, {"paths": list(secrets)}),
         **{f"weights {directory}": (WeightsOnDisk, {"directory": directory}) for directory in weights},
         "daemons": (LaunchDaemons, {"prefix": daemons}),

@@ -23,6 +23,10 @@ GENERATION_HEADER: Final = "x-cidermill-generation"
 """Of every answer to GET /ready: which start of the ranks it speaks of. What an earlier one had read is gone."""
 
 
+WEIGHTS_HEADER: Final = "x-cidermill-weights"
+"""Of every answer to GET /ready: which bytes it speaks of. An answer that others began is not for it to go on with."""
+
+
 class _Told(Declared):
     # While a release is rolled out its agents hear those of the one before: what a reader does not know it passes over.
     model_config = ConfigDict(extra="ignore")
@@ -72,6 +76,8 @@ class ReplicaState(_Told):
     generation: int
     restarts: int
     """How many were used in a row."""
+    drained_by: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Who holds it back, ready or not."""
     ranks: Mapping[str, RankReport | None]
     """What each machine's agent said of its rank in the last round; None when it did not answer."""
 
@@ -138,6 +144,13 @@ class Readmission(Declared):
 
     by: Owner | None
     """Whose drain ends; None ends everybody's."""
+
+
+class SpeedOrder(Declared):
+    """The body of POST /replica/speed."""
+
+    enough: Annotated[float, Field(gt=0)] | None = None
+    """Tokens per second that will do: it need not be told how much faster the replica is."""
 
 
 class RankOrder(Order):

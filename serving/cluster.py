@@ -26,7 +26,9 @@ from serving.declared import (
     Name,
     PacketFilter,
     Ports,
+    Releases,
     Replica,
+    Rolling,
     SystemPython,
     Thunderbolt,
     Weights,
@@ -47,6 +49,8 @@ class Cluster(Declared):
     thunderbolt: Thunderbolt = Thunderbolt()
     headless: Headless | None = Headless()
     packet_filter: PacketFilter | None = PacketFilter()
+    rolling: Rolling = Rolling()
+    releases: Releases = Releases()
     account: Account = Account()
     ports: Ports = Ports()
 

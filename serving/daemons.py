@@ -12,6 +12,8 @@ from serving.layout import LOGS, STATE
 
 PREFIX = "dev.cidermill."
 LINKS, AGENT, GATEWAY = f"{PREFIX}links", f"{PREFIX}agent", f"{PREFIX}gateway"
+GATEWAYS = (GATEWAY, f"{GATEWAY}-2")
+"""One gateway takes over from another, so there are two labels; but for that moment only one of them is there."""
 DEFAULT_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
 
 
@@ -31,12 +33,12 @@ def agent(release: str, account: str, *, grace_seconds: int) -> dict[str, Any]:
     }
 
 
-def gateway(release: str, account: str) -> dict[str, Any]:
-    """LiteLLM; it has a minute to finish what it began."""
+def gateway(release: str, account: str, *, drain_seconds: int) -> dict[str, Any]:
+    """LiteLLM; it has so long to finish what it began."""
     return _daemon(GATEWAY, release, "serving.gateway.daemon", "gateway.json") | {
         "UserName": account,
         "GroupName": account,
-        "ExitTimeOut": 75,
+        "ExitTimeOut": drain_seconds + 30,
         "SoftResourceLimits": {"NumberOfFiles": 8192},
     }
 

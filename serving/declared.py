@@ -38,6 +38,8 @@ HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,63}(\.[a-z0-9
 Network = Annotated[str, _parsed(IPv4Network)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+(\.\d+)?$")]
+Build = Annotated[str, StringConstraints(pattern=r"^\d{2}[A-Z]\d{1,4}[a-z]?$")]
+"""A build of macOS, as `sw_vers -buildVersion` prints it."""
 Layers = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)]
 AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/\S*$")]
 Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$"), _parsed(date.fromisoformat)]
@@ -76,10 +78,52 @@ class Thunderbolt(Declared):
     confirm_within_seconds: Annotated[int, Field(ge=15, le=3600)] = 120
 
 
+class SecretReference(Declared):
+    """Where on the control machine a secret is read, when it is needed; the secret itself is in no declaration."""
+
+    file: Annotated[str, StringConstraints(pattern=r"^(/|~/)\S+$")] | None = None
+    environment: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.file is None) == (self.environment is None):
+            raise ValueError("a secret is either in a file or in an environment variable; declare exactly one")
+        return self
+
+
+class VolumeOwner(Declared):
+    """An account on the machines that may install macOS: a volume owner with a secure token, and its password."""
+
+    user: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,62}$")]
+    password: SecretReference
+
+
+class MacOSUpdate(Declared):
+    """The one macOS that every machine is brought to; Apple offers it under a label that ends with its build."""
+
+    version: Version
+    build: Build
+    volume_owner: VolumeOwner | None = None
+    install_within_seconds: Annotated[int, Field(ge=60)] = 7200
+    restart_within_seconds: Annotated[int, Field(ge=30)] = 3600
+    mended_within_seconds: Annotated[int, Field(ge=15)] = 600
+
+
 class MacOS(Declared):
     """Which macOS is good enough. Machines of one replica must run the very same build as well."""
 
     at_least: Version = "26.3"
+    update: MacOSUpdate | None = None
+
+    @model_validator(mode="after")
+    def _is_good_enough(self) -> Self:
+        if self.update is not None and _numbers(self.update.version) < _numbers(self.at_least):
+            raise ValueError(f"an update to {self.update.version} would be older than at_least, {self.at_least}")
+        return self
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return (*map(int, version.split(".")), 0)[:3]
 
 
 class Headless(Declared):
@@ -159,19 +203,6 @@ class Replica(Declared):
     grace_seconds: Annotated[int, Field(ge=1, le=600)] = 60
 
 
-class SecretReference(Declared):
-    """Where on the control machine a secret is read, when it is needed; the secret itself is in no declaration."""
-
-    file: Annotated[str, StringConstraints(pattern=r"^(/|~/)\S+$")] | None = None
-    environment: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if (self.file is None) == (self.environment is None):
-            raise ValueError("a secret is either in a file or in an environment variable; declare exactly one")
-        return self
-
-
 class ClientKey(Declared):
     """A key that is handed out: whose it is, what it opens, how much of it, and until when."""
 
@@ -227,6 +258,19 @@ class Ports(Declared):
     rank: Port = 7441
     relay: Port = 7442
     transport: Port = 32323
+
+
+class Rolling(Declared):
+    """How a change reaches the replicas, one after another."""
+
+    drain_seconds: Annotated[int, Field(ge=0, le=3600)] = 120
+    least_speed: Annotated[float, Field(gt=0, le=1)] | None = 0.8
+
+
+class Releases(Declared):
+    """How many releases a Mac keeps of each daemon, the present one among them."""
+
+    kept: Annotated[int, Field(ge=2, le=100)] = 3
 
 
 class Account(Declared):

@@ -13,6 +13,8 @@ CidermillError
 ├── KeysUnreadable       the file of keys does not say who may come in
 ├── KeyRefused           a client may not come in with this request, or not now
 ├── DrainRefused         an agent cannot hold its replica back, or let it go again
+├── SpeedUnknown         nobody can tell how fast a replica is now
+├── RecordUnreadable     a Mac's record of what it serves is none
 ├── RequestRefused       a client's request must not reach mlx-lm as it is
 ├── QueueFull            as many requests wait for a replica as may
 ├── ReplicaUnavailable   a replica does not take a request now, and it has waited as long as it may
@@ -85,6 +87,14 @@ class KeyRefused(CidermillError):
 
 class DrainRefused(CidermillError):
     """An agent cannot hold its replica back, or let it go again."""
+
+
+class SpeedUnknown(CidermillError):
+    """Nobody can tell how fast a replica is now."""
+
+
+class RecordUnreadable(CidermillError):
+    """A Mac's record of what it serves is none."""
 
 
 class RequestRefused(CidermillError):

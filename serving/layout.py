@@ -8,6 +8,8 @@
     secrets/        0600, the service account's
     state/          what the agent writes: rank status, transport files
     links/          root's: what the links daemon found before its first change, and which release was confirmed
+    macos/          root's: what softwareupdate said while it installed a macOS
+    rolls/          root's: what this machine was last proven with, the plist to go back to, and the history
     before/         root's: settings as they were before the first change, for removal
 /var/log/cidermill/ logs
 /var/run/           the links daemon's report; macOS empties it at every boot, so it is never stale
@@ -27,6 +29,14 @@ LINKS = f"{ROOT}/links"
 CONFIRMED = f"{LINKS}/confirmed"
 BEFORE = f"{ROOT}/before"
 SETTINGS_BEFORE = f"{BEFORE}/settings.json"
+MACOS = f"{ROOT}/macos"
+ROLLS = f"{ROOT}/rolls"
+SERVES = f"{ROLLS}/serves.json"
+"""What this machine was last proven with: see `serving.record.Record`."""
+PROVEN_PLIST = f"{ROLLS}/agent.plist"
+"""The agent's plist that was proven last, to go back to."""
+HISTORY = f"{ROLLS}/history.jsonl"
+"""A line of JSON for each change, the newest last."""
 LOGS = "/var/log/cidermill"
 LINKS_REPORT = "/var/run/cidermill-links.json"
 FILTER_ANCHOR = "com.apple/cidermill"
@@ -43,7 +53,7 @@ CERTIFICATE, CERTIFICATE_KEY = f"{SECRETS}/gateway.certificate.pem", f"{SECRETS}
 
 def directories(account: str) -> list[tuple[str, str, str, int]]:
     """(path, owner, group, mode as its decimal digits) of every directory, parents first."""
-    ours = (ROOT, PYTHON, ENVIRONMENTS, SOFTWARE, RELEASES, WEIGHTS)
+    ours = (ROOT, PYTHON, ENVIRONMENTS, SOFTWARE, RELEASES, WEIGHTS, ROLLS)
     roots_alone = (LINKS, BEFORE)
     theirs = ((SECRETS, 700), (STATE, 755), (LOGS, 755))
     return [

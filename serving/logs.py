@@ -10,6 +10,7 @@ uvicorn's; of all others the place and the kind.
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import sys
@@ -39,6 +40,7 @@ def begin(directory: Path, name: str) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     sys.excepthook = _uncaught
+    faulthandler.enable()  # an end without an exception leaves its place in NAME.out.log
     threading.excepthook = lambda it: _uncaught(it.exc_type, it.exc_value or it.exc_type(), it.exc_traceback)
     if trouble:
         logging.warning("%s", trouble)

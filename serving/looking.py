@@ -9,6 +9,7 @@ from serving import daemons, layout
 from serving.cluster import Cluster
 from serving.configuration import Manifest
 from serving.plan import weights_directory
+from serving.record import Record, parsed
 
 
 def at(cluster: Cluster, manifests: Mapping[str, Manifest], machine: str) -> dict[str, Any]:
@@ -21,11 +22,19 @@ def at(cluster: Cluster, manifests: Mapping[str, Manifest], machine: str) -> dic
         "account": {"account": cluster.account.name, "uid": cluster.account.uid},
         "directories": [path for path, *_ in layout.directories(cluster.account.name)],
         "laid": [*laid, layout.PYTHON] if cluster.python.kind == "managed" else laid,
+        "aged": [layout.RELEASES],
         "secrets": _secrets(cluster, machine),
         "weights": [weights_directory(replica.weights, manifests[replica.weights])] if replica else [],
         "daemons": daemons.PREFIX,
-        "texts": [[layout.CONFIRMED, layout.LINKS_REPORT], [layout.SETTINGS_BEFORE]],
+        "updates": updates(cluster),
+        "texts": [[layout.CONFIRMED, layout.LINKS_REPORT], [layout.SETTINGS_BEFORE], [layout.SERVES], [layout.HISTORY]],
     }
+
+
+def records(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Record | None]:
+    """What each machine was last proven with, from what was looked at. Raises RecordUnreadable."""
+    texts = {name: seen[f"texts {layout.SERVES}"] for name, seen in facts.items()}
+    return {name: parsed(name, text.get(layout.SERVES)) for name, text in texts.items()}
 
 
 def settings(cluster: Cluster) -> dict[str, Any]:
@@ -36,6 +45,15 @@ def settings(cluster: Cluster) -> dict[str, Any]:
 def sizes(manifests: Mapping[str, Manifest]) -> dict[str, int]:
     """Bytes of each of the weights, by name."""
     return {name: sum(file.size for file in manifest.files.values()) for name, manifest in manifests.items()}
+
+
+def updates(cluster: Cluster) -> dict[str, str | None] | None:
+    """What is asked for about an update; None where none is declared."""
+    update = cluster.macos.update if cluster.macos else None
+    if update is None:
+        return None
+    owner = update.volume_owner.user if update.volume_owner else None
+    return {"build": update.build, "user": owner, "directory": layout.MACOS}
 
 
 def _secrets(cluster: Cluster, machine: str) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -54,12 +54,12 @@ from serving.layout import (
     LINKS,
     LINKS_REPORT,
     LOGS,
-    RELEASES,
     SOFTWARE,
     STATE,
     TOKEN,
     WEIGHTS,
 )
+from serving.release import Release
 from serving.seen import Mac, Seen
 from serving.transport import cable_addresses, ring_hosts
 
@@ -69,36 +69,6 @@ GATEWAY_SECONDS = 120
 K = TypeVar("K")
 Daemon = dict[str, Any]
 """`label` and `plist` of a LaunchDaemon."""
-
-
-@dataclass(frozen=True)
-class Release:
-    """An immutable directory: names of symbolic links with their targets, and of files with their text."""
-
-    kind: str
-    links: Mapping[str, str]
-    files: Mapping[str, str]
-
-    @property
-    def path(self) -> str:
-        """Where it lies, named by its content."""
-        content = json.dumps([dict(self.links), dict(self.files)], sort_keys=True)
-        return f"{RELEASES}/{self.kind}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
-
-    @property
-    def name(self) -> str:
-        """The last part of its path."""
-        return self.path.rpartition("/")[2]
-
-    @property
-    def laid(self) -> dict[str, Any]:
-        """Path, links and files, as what lays it wants them."""
-        return {"path": self.path, "links": self.links, "files": self.files}
-
-    def command(self, module: str, configuration: str) -> list[str]:
-        """The command line of one of our modules, run with this release from anywhere."""
-        python, software = f"{self.path}/environment/bin/python", f"{self.path}/software"
-        return ["/usr/bin/env", f"PYTHONPATH={software}", python, "-m", module, f"{self.path}/{configuration}"]
 
 
 class Named(Protocol):
@@ -134,7 +104,7 @@ class Plan:
 
     def environments(self, machine: str) -> list[str]:
         """The kinds of environment a machine needs."""
-        return ["node", "gateway"] if self._is_door(machine) else ["node"]
+        return ["node", "gateway"] if self.is_door(machine) else ["node"]
 
     def interpreter(self, kind: str) -> str:
         """The path of an environment's Python."""
@@ -146,7 +116,7 @@ class Plan:
         Of several it makes one: a JSON object.
         """
         mine = {TOKEN: keys[CLUSTER_TOKEN]}
-        if not self._is_door(machine):
+        if not self.is_door(machine):
             return mine
         theirs = {name: keys[secret] for name, secret in external_secrets(self.cluster).items()}
         pair = {} if self._tls is None else {CERTIFICATE: keys[TLS_CERTIFICATE], CERTIFICATE_KEY: keys[TLS_KEY]}
@@ -186,7 +156,7 @@ class Plan:
     def labels(self, machine: str) -> set[str]:
         """All daemons of ours that belong on a machine."""
         early = {daemon["label"] for daemon in self.daemons(machine)}
-        return {*early, daemons.AGENT, *([daemons.GATEWAY] if self._is_door(machine) else [])}
+        return {*early, daemons.AGENT, *(daemons.GATEWAYS if self.is_door(machine) else [])}
 
     def agent_daemon(self, machine: str) -> Daemon:
         """A machine's agent."""
@@ -194,6 +164,10 @@ class Plan:
         grace_seconds = 0 if replica is None else replica.grace_seconds
         release = self.agent(machine).path
         return _daemon(daemons.agent(release, self.cluster.account.name, grace_seconds=grace_seconds))
+
+    def agents(self, machines: Iterable[str]) -> dict[str, Daemon]:
+        """The agents of machines, by machine."""
+        return {name: self.agent_daemon(name) for name in machines}
 
     def proof(self, replica: Replica) -> dict[str, Any]:
         """Where and how to ask whether a replica is ready with its release, and how long that may take."""
@@ -207,7 +181,21 @@ class Plan:
 
     def gateway_daemon(self, proven: Collection[str]) -> Daemon:
         """The gateway."""
-        return _daemon(daemons.gateway(self.gateway(proven).path, self.cluster.account.name))
+        seconds = self.cluster.rolling.drain_seconds
+        return _daemon(daemons.gateway(self.gateway(proven).path, self.cluster.account.name, drain_seconds=seconds))
+
+    def gateway_switch(self, proven: Collection[str]) -> dict[str, Any]:
+        """How the gateway is changed without a moment in which nobody answers."""
+        release = self.gateway(proven)
+        command = release.command("serving.gateway.status", "gateway.json")
+        return {
+            "labels": daemons.GATEWAYS,
+            "plist": self.gateway_daemon(proven)["plist"],
+            "command": command,
+            "release": release.name,
+            "within_seconds": GATEWAY_SECONDS,
+            "drain_seconds": self.cluster.rolling.drain_seconds,
+        }
 
     def gateway_release(self, proven: Collection[str]) -> dict[str, Any]:
         """The gateway's release, as what lays it wants it."""
@@ -263,6 +251,8 @@ class Plan:
             fingerprints=(self._fingerprint, *map(self._fingerprint_of, [*theirs.values(), *pair])),
             litellm="litellm.yaml",
             relay_port=self.cluster.ports.relay,
+            door_directory=STATE,
+            drain_seconds=self.cluster.rolling.drain_seconds,
             replicas=tuple(self._served(replica) for replica in self.cluster.replicas if replica.name in proven),
             external=tuple(map(_backend, self.cluster.gateway.external)),
             external_keys_file=EXTERNAL_KEYS if theirs else None,
@@ -316,7 +306,8 @@ class Plan:
         links = {"environment": f"{ENVIRONMENTS}/{environment}", "software": f"{SOFTWARE}/{software}"}
         return Release(kind, links, files)
 
-    def _is_door(self, machine: str) -> bool:
+    def is_door(self, machine: str) -> bool:
+        """Whether a machine carries the gateway."""
         return machine == self.cluster.gateway.machine
 
 

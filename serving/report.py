@@ -22,6 +22,7 @@ K = TypeVar("K")
 COLUMNS = ("Mac", "is", "memory", "macOS", "RDMA", "cables", "settings", "serves", "verdict")
 _SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 _BY_HAND: tuple[ByHand, ...] = get_args(ByHand)
+_NOT_COMPARED = "    What else a deploy would change there can be told when the errors are mended.\n"
 _GREETING = "To do at the Macs themselves, in this order:"
 
 
@@ -36,7 +37,10 @@ def rows(
 
 def explained(findings: Sequence[Finding]) -> str:
     """Every finding in full, by machine, the gravest first, and what is to be done by hand; "" when there is none."""
-    parts = [f"{name}\n{''.join(map(_in_full, found))}" for name, found in _by_machine(findings)]
+    parts = [
+        f"{name}\n{''.join(map(_in_full, found))}{'' if _compared(found) else _NOT_COMPARED}"
+        for name, found in _by_machine(findings)
+    ]
     return "\n".join(filter(None, [*parts, _todo(findings)]))
 
 
@@ -68,9 +72,10 @@ def tasks(findings: Sequence[Finding]) -> dict[str, list[str]]:
 def document(cluster: Cluster, seen: Mapping[str, Seen], findings: Sequence[Finding]) -> dict[str, Any]:
     """The same for programs. Keys stay; more may come.
 
-    `lab`; `verdict` ("ok", "note", "drift", "error": the gravest); `machines`, each with `name`, `verdict`, `mac`
-    (`chip`, `model`, `memory_gb`, `macos`, `build`; None when unknown), `rdma` (None when unknown), `cables` (`peer`,
-    `receptacle`, `interface`, `speed`; the last three None when it was not found), `replica`, `rank`, `gateway`;
+    `lab`; `verdict` ("ok", "note", "drift", "error": the gravest); `machines`, each with `name`, `verdict`, `compared`
+    (whether all that a deploy would change there is among the findings), `mac` (`chip`, `model`, `memory_gb`, `macos`,
+    `build`; None when unknown), `rdma` (None when unknown), `cables` (`peer`, `receptacle`, `interface`, `speed`; the
+    last three None when it was not found), `replica`, `rank`, `gateway`;
     `findings` (`machine`, `check`, `severity`, `seen`, `needed`, `remedy`, `by_hand`); `tasks` by machine.
     """
     names = [machine.name for machine in cluster.machines if machine.name in seen]
@@ -81,6 +86,11 @@ def document(cluster: Cluster, seen: Mapping[str, Seen], findings: Sequence[Find
         "findings": [vars(finding) for finding in findings],
         "tasks": tasks(findings),
     }
+
+
+def _compared(found: Sequence[Finding]) -> bool:
+    """Whether a deploy was rehearsed on their machine, and not refused before it came to what it would change."""
+    return all(finding.severity != "error" for finding in found)
 
 
 def _row(cluster: Cluster, seen: Mapping[str, Seen], name: str, found: Sequence[Finding]) -> tuple[str, ...]:
@@ -160,9 +170,11 @@ def _todo(findings: Sequence[Finding]) -> str:
 def _machine(cluster: Cluster, seen: Mapping[str, Seen], name: str, findings: Sequence[Finding]) -> dict[str, Any]:
     mac, rdma, replica = seen[name].mac, seen[name].rdma, cluster.replica_of(name)
     told = ("chip", "model", "memory_gb", "macos", "build")
+    mine = [finding for finding in findings if finding.machine == name]
     return {
         "name": name,
-        "verdict": _gravest([finding for finding in findings if finding.machine == name]),
+        "verdict": _gravest(mine),
+        "compared": _compared(mine),
         "mac": {key: getattr(mac, key) for key in told} if isinstance(mac, Mac) else None,
         "rdma": rdma.status if isinstance(rdma, Rdma) else None,
         "cables": _cables(cluster, seen, name),

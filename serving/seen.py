@@ -138,6 +138,29 @@ class Interpreter(Observed):
     libc: Annotated[tuple[str, str], Field(strict=False)] | None = None
 
 
+class Offer(Observed):
+    """One update that Apple offers this Mac: what `softwareupdate --list` prints of it."""
+
+    label: str
+    title: str
+    version: str
+    size_kib: int
+    restart: bool
+
+
+class Updates(Observed):
+    """What stands ready for an update of macOS, and what stands in its way."""
+
+    offered: Annotated[tuple[Offer, ...], Field(strict=False)] | None
+    """None when the declared build runs already: then nobody was asked."""
+    volume_owner: bool | None
+    """Whether the account owns the volume; None when there was no account to ask for."""
+    secure_token: bool | None
+    under_way: Literal["install", "fetch", "another"] | None
+    """What a softwareupdate does just now that we began; `another` was begun by somebody else."""
+    on_mains: bool
+
+
 class Seen(Observed):
     """Everything read off one Mac before anything on it is changed."""
 
@@ -149,6 +172,8 @@ class Seen(Observed):
     packet_filter: PacketFilter | Problem
     resources: Resources | Problem
     interpreter: Interpreter | Problem | None = None
+    updates: Updates | Problem | None = None
+    """None where no update of macOS is declared."""
 
 
 def lab(facts: Mapping[str, object]) -> dict[str, Seen]:

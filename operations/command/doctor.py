@@ -6,7 +6,7 @@ The deploy file itself is rehearsed, so what the doctor calls well is what a dep
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from operations import control, fleet, headless
@@ -41,16 +41,16 @@ def _findings(lab: Connected) -> tuple[dict[str, seen.Seen], list[Finding]]:
     # The deploy file has worked these out already.
     looked = fleet.once(seen.lab, fleet.looked(lab.state))
     sizes = looking.sizes(fleet.once(manifests, lab.cluster))
-    judged = [*fleet.once(verdict.findings, lab.cluster, looked, sizes), *_secrets(lab.cluster)]
+    judged = [*fleet.once(verdict.findings, lab.cluster, looked, sizes), *_secrets(lab.cluster, looked)]
     names = {host.name: machine_name(host) for host in hosts}
     found = [*judged, *_drift(_causes(lab.cluster, rehearsal().differences, names, judged), names, judged)]
     order = [machine.name for machine in lab.cluster.machines]
     return looked, sorted(found, key=lambda finding: order.index(finding.machine))
 
 
-def _secrets(cluster: Cluster) -> Iterator[Finding]:
+def _secrets(cluster: Cluster, looked: Mapping[str, seen.Seen]) -> Iterator[Finding]:
     """What is given by reference and cannot be used; a deploy refuses it, and its rehearsal ends there silently."""
-    for machine, fault in [*control.unusable(references(cluster)), *certificate.refusals(cluster)]:
+    for machine, fault in [*control.unusable(references(cluster, looked)), *certificate.refusals(cluster)]:
         yield Finding(machine, "secrets", fault.rstrip("."), "every declared secret", "See above.")
 
 

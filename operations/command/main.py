@@ -30,6 +30,16 @@ def doctor(inventory: Path, *, as_json: bool) -> None:
 
 @main.command()
 @_INVENTORY
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document in place of the tables.")
+def history(inventory: Path, *, as_json: bool) -> None:
+    """Tell who serves what, since when and from which release, and what was before."""
+    from operations.command.history import tell
+
+    raise SystemExit(tell(inventory, as_json=as_json))
+
+
+@main.command()
+@_INVENTORY
 @click.option("--weights", "weights_too", is_flag=True, help="Remove weights as well; without it they stay.")
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
 def remove(inventory: Path, *, weights_too: bool, yes: bool) -> None:

@@ -1,0 +1,121 @@
+"""A roll told beforehand: what each Mac goes through, the pause to expect, and who serves meanwhile. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from serving import updating
+from serving.declared import Replica
+from serving.record import Proven
+from serving.roll import Roll
+from serving.rolling import Turn
+
+
+def lines(roll: Roll) -> list[str]:
+    """The whole roll, a line for each step; none when no replica changes."""
+    turns = [turn for turn in roll.turns if turn.changes]
+    if not turns:
+        return []
+    steps = [line for number, turn in enumerate(turns, start=1) for line in _turn(roll, number, turn)]
+    return [
+        "",
+        "The roll, in turns; each begins only when the one before it is proven:",
+        *steps,
+        *_afterwards(roll),
+        "",
+    ]
+
+
+def _turn(roll: Roll, number: int, turn: Turn) -> Iterator[str]:
+    yield f"{number}. {_title(turn)}"
+    for old in turn.drained:
+        yield f"   drain {old.name}: {_drained(roll, turn, old)}"
+    yield from _restarts(roll, turn)
+    for name in turn.machines:
+        yield f"   {name}: {_agent(roll, turn, name)}"
+    if turn.replica is not None:
+        yield f"   prove {turn.name}: {_proof(roll, turn.replica)}"
+        yield f"   pause of {turn.name}: {_pause(turn, turn.replica)}; {_meanwhile(roll, turn)}"
+    else:
+        yield f"   {_meanwhile(roll, turn)}"
+    yield f"   if it is not proven: {_otherwise(turn)}"
+
+
+def _title(turn: Turn) -> str:
+    before = ", ".join(each.name for each in turn.drained if each.name != turn.name)
+    if turn.replica is None:
+        return f"replica {turn.name} ends"
+    made = f"replica {turn.name} on {', '.join(turn.replica.machines)}, weights {turn.replica.weights}"
+    return f"{made}, out of {before}" if before else made
+
+
+def _drained(roll: Roll, turn: Turn, old: Proven) -> str:
+    if old.machines[0] not in {machine.name for machine in roll.plan.cluster.machines}:
+        return f"{old.machines[0]} is no longer declared, so nobody tells it; answers under way go on elsewhere"
+    if roll.goes_on(turn):
+        return "takes nothing new; answers under way stand still, and go on with the pause's end"
+    seconds = roll.plan.cluster.rolling.drain_seconds
+    return f"takes nothing new; answers under way have {seconds} s, then they go on elsewhere"
+
+
+def _restarts(roll: Roll, turn: Turn) -> Iterator[str]:
+    update = roll.plan.cluster.macos.update if roll.plan.cluster.macos else None
+    due = updating.machines_due(roll.plan.cluster, roll.plan.seen)
+    names = [name for name in turn.machines if name in due]
+    if update is not None and names:
+        most = update.install_within_seconds + update.restart_within_seconds
+        yield (
+            f"   {', '.join(names)}: macOS {update.version} ({update.build}), all together, with a restart of each, "
+            f"at most {most} s; that cannot be undone"
+        )
+
+
+def _agent(roll: Roll, turn: Turn, machine: str) -> str:
+    new, record = roll.plan.agent(machine).name, roll.records.get(machine)
+    before = "no agent that was proven" if record is None else record.release
+    if machine in turn.let_go:
+        return f"leaves its replica: {before} → {new}, which keeps no rank"
+    return f"agent {before} → {new}"
+
+
+def _proof(roll: Roll, replica: Replica) -> str:
+    least = roll.plan.cluster.rolling.least_speed
+    speed = "" if least is None else f", at least {least:.0%} of its speed before"
+    manifest = roll.plan.manifests[replica.weights]
+    transport = f"transport {replica.transport}, " if replica.transport else ""
+    return f"{transport}weights {replica.weights} ({manifest.digest[:12]}) on every Mac, the golden question{speed}"
+
+
+def _pause(turn: Turn, replica: Replica) -> str:
+    known = [each.seconds for each in turn.drained if each.seconds is not None]
+    most = f"at most {replica.ready_within_seconds} s"
+    return f"about {max(known):.0f} s, as last time, {most}" if known else most
+
+
+def _meanwhile(roll: Roll, turn: Turn) -> str:
+    declared = {replica.name: replica for replica in roll.plan.cluster.replicas}
+    slots = {name: declared[name].slots for name in turn.remaining if name in declared}
+    serving = ", ".join(f"{name} ({slots[name]} slots)" if name in slots else name for name in turn.remaining)
+    told = (
+        f"meanwhile {serving} serve{'' if len(turn.remaining) > 1 else 's'}" if serving else "nobody serves meanwhile"
+    )
+    if not turn.held:
+        return told
+    waits = min((r.wait_seconds for r in roll.plan.cluster.replicas if r.weights in turn.held), default=0)
+    what = f"requests for {', '.join(turn.held)}"
+    if turn.replica is None or turn.replica.weights not in turn.held:
+        return f"{told}; {what} are refused from then on"
+    return f"{told}; {what} wait at the gateway, up to {waits} s, and are answered after it"
+
+
+def _otherwise(turn: Turn) -> str:
+    if not turn.drained:
+        return "there is nothing proven to go back to; it stays as it is, and what comes after is left alone"
+    was = ", ".join(f"{each.name} ({each.releases.get(each.machines[0], '?')})" for each in turn.drained)
+    return f"back to {was} by itself, proven again, and what comes after is left alone"
+
+
+def _afterwards(roll: Roll) -> Iterator[str]:
+    kept = roll.plan.cluster.releases.kept
+    yield "Then the gateway is told, old and new one side by side until the old one has answered what it took."
+    yield f"Nothing of this is final: of each daemon the last {kept} releases stay, to go back to by declaring them."
