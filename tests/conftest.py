@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 
 import pytest
@@ -15,9 +15,14 @@ from tests.standin.rack import full_mesh, mac_studio
 from tests.standin.state import State
 from tests.standin.unavailable import refuse_unfit_machine
 
+pytest_plugins = ["tests.deploy.deployed"]
+
+LAB = ("tests/deploy/*", "tests/faults/*")
+LAST = "tests/deploy/test_away.py"
+"""It leaves the Macs bare, so nothing has to be deployed to them again."""
 TOGETHER = {
-    "lab": ("tests/deploy/*", "tests/faults/*", "tests/standin/*", "*/test_on_a_mac.py", "*_on_a_mac.py"),
-    "loopback": (
+    "ranks": (
+        *LAB,
         "tests/serving/agent/*",
         "tests/serving/rank/*",
         "*/test_poison.py",
@@ -25,8 +30,10 @@ TOGETHER = {
         "*/test_limits.py",
         "*/test_clients.py",
     ),
+    "bare_lab": ("tests/standin/*", "*/test_on_a_mac.py", "*_on_a_mac.py"),
 }
-"""What stays with one of the workers: there is one lab, and ranks on loopback have few ports."""
+"""What stays with one of the workers: there is one lab of each kind, and ranks that wait for each other spin, which
+takes the processors away from others that wait for each other."""
 
 
 class Together(LoadScopeScheduling):
@@ -43,11 +50,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that needs the lab and is not with the others would disturb them."""
+    """The lab's tests, which take longest, begin first; one of them that is not with the others would disturb them."""
+    items.sort(key=lambda item: (not _belongs(item, LAB), _belongs(item, (LAST,))))
     for item in items:
-        needs = {"lab", "bare_lab"} & set(getattr(item, "fixturenames", ()))
-        if needs and not any(fnmatch(item.nodeid.partition("::")[0], name) for name in TOGETHER["lab"]):
-            raise pytest.UsageError(f"cannot run {item.nodeid}: it needs the lab. Add its file to TOGETHER.")
+        names = set(getattr(item, "fixturenames", ()))
+        room = TOGETHER["bare_lab"] if "bare_lab" in names else LAB if "lab" in names else None
+        if room and not _belongs(item, room):
+            raise pytest.UsageError(f"cannot run {item.nodeid}: it needs a lab. Put its file with those in {room}.")
+
+
+def _belongs(item: pytest.Item, files: Sequence[str]) -> bool:
+    return any(fnmatch(item.nodeid.partition("::")[0], name) for name in files)
 
 
 @pytest.fixture(scope="session")

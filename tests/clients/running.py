@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import Popen
+from tempfile import mkdtemp
 
 from serving.gateway import status
 from serving.gateway.configuration import GatewayConfiguration, ServedReplica, litellm_configuration
@@ -70,6 +71,8 @@ def daemon(directory: Path, replica: ServedReplica, door: int, relay: int) -> It
         fingerprints=("t",),
         litellm="litellm.yaml",
         relay_port=relay,
+        # The path of a Unix socket is short.
+        door_directory=mkdtemp(prefix="cider-"),
         replicas=(replica,),
         names=served_names(cluster, {"a"}),
     )

@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from tests.plain import PLAIN
+
 ROOT = Path(__file__).parents[2]
 STANDIN = ROOT / "inventories" / "standin.py"
 ENVIRONMENT = ROOT / ".cidermill" / "standin.env"
@@ -104,7 +106,9 @@ def cluster_token() -> str:
 def agent(machine: str, path: str, **body: Any) -> httpx.Response:
     """What one agent answers: GET, or POST when there is a body."""
     headers = {"Authorization": f"Bearer {cluster_token()}"}
-    with httpx.Client(base_url=f"http://{ADDRESSES[machine]}:{AGENT_PORT}", headers=headers, timeout=60) as http:
+    with httpx.Client(
+        base_url=f"http://{ADDRESSES[machine]}:{AGENT_PORT}", headers=headers, timeout=60, **PLAIN
+    ) as http:
         return http.post(path, json=body) if body else http.get(path)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -12,32 +13,36 @@ from tests.standin.lab import Lab
 pytestmark = pytest.mark.lab
 
 REFUSALS = {
-    "macos-26.1": ("mac-2", "26.1 (25B78)", "26.3 or newer", "softwareupdate"),
-    "rdma-off": ("mac-3", "disabled", "enabled", "rdma_ctl enable"),
-    "cable-missing": ("mac-1", "no port of mac-1 sees", "a Thunderbolt cable", "Plug it in"),
-    "cable-40": ("mac-4", "40 Gb/s", "80 Gb/s", "certified for Thunderbolt 5"),
-    "chip-m4-mini": ("mac-2", "Thunderbolt 4", "Thunderbolt 5", "replica of its own"),
+    "one fault": {"rdma-off": ("mac-3", "disabled", "enabled", "rdma_ctl enable")},
+    "a fault at each Mac": {
+        "macos-26.1": ("mac-2", "26.1 (25B78)", "26.3 or newer", "softwareupdate"),
+        "cable-missing": ("mac-1", "no port of mac-1 sees", "a Thunderbolt cable", "Plug it in"),
+        "cable-40": ("mac-4", "40 Gb/s", "80 Gb/s", "certified for Thunderbolt 5"),
+        "chip-m4-mini": ("mac-3", "Thunderbolt 4", "Thunderbolt 5", "replica of its own"),
+    },
 }
 
 
-@pytest.mark.parametrize(("fault", "told"), REFUSALS.items(), ids=REFUSALS)
-def test_a_fault_is_refused_by_name_and_nothing_differs(
-    lab: Lab,
-    trees: Callable[[], dict[str, dict[str, str]]],
-    fault: str,
-    told: tuple[str, str, str, str],
+@pytest.fixture
+def put(lab: Lab, faults: dict[str, tuple[str, ...]]) -> Iterator[None]:
+    """These faults, until the test is over."""
+    with ExitStack() as mending:
+        for fault, (machine, *_) in faults.items():
+            lab.fault(fault, machine)
+            mending.callback(lab.mend, fault, machine)
+        yield
+
+
+@pytest.mark.usefixtures("deployed", "put")
+@pytest.mark.parametrize("faults", REFUSALS.values(), ids=REFUSALS)
+def test_what_is_wrong_is_refused_by_name_and_nothing_differs(
+    trees: Callable[[], dict[str, dict[str, str]]], faults: dict[str, tuple[str, ...]]
 ):
-    machine, *words = told
-    lab.fault(fault, machine)
     before = trees()
-    try:
-        run = deploy(STANDIN)
-        after = trees()
-    finally:
-        lab.mend(fault, machine)
+    run = deploy(STANDIN)
 
     assert run.code == 1
-    for word in (machine, *words):
+    for word in sum(faults.values(), ()):
         assert word in run.output
     assert "Traceback" not in run.output
-    assert after == before
+    assert trees() == before

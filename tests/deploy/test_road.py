@@ -76,12 +76,13 @@ def test_openais_client_streams_a_sensible_answer(client: OpenAI):
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_tensor_pipeline_and_plain_generate_say_the_same(deployed: Run, by_mlx_lm: dict[str, str], question: str):
-    said = {
-        replica: agent(machine, "/v1/chat/completions", **asked(question)).json()["choices"][0]["message"]["content"]
-        for replica, machine in (("a", "mac-1"), ("b", "mac-3"))
-    }
+    answers = {name: agent(name, "/v1/chat/completions", **asked(question)) for name in ("mac-1", "mac-3")}
 
-    assert {replica: text.strip() for replica, text in said.items()} == dict.fromkeys("ab", by_mlx_lm[question])
+    assert {name: answer.status_code for name, answer in answers.items()} == dict.fromkeys(answers, 200), [
+        f"{name}: {answer.text} {agent(name, '/state').json()['replica']}" for name, answer in answers.items()
+    ]
+    said = {name: answer.json()["choices"][0]["message"]["content"].strip() for name, answer in answers.items()}
+    assert said == dict.fromkeys(answers, by_mlx_lm[question])
 
 
 def test_a_tool_that_is_offered_is_called(client: OpenAI):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.deploy.running import STANDIN, deploy
+from tests.deploy.running import STANDIN, Run
 from tests.faults.judging import Row, judge
 from tests.faults.kinds import KINDS
 from tests.faults.load import answers
@@ -20,10 +20,8 @@ DEADLINE_SECONDS = 120.0
 
 
 @pytest.fixture(scope="session")
-def scene(lab: Lab) -> Scene:
-    """The lab with its two replicas; nothing to do where the deploy's own tests came first."""
-    run = deploy(STANDIN)
-    assert run.code == 0, run.output
+def scene(lab: Lab, deployed: Run) -> Scene:
+    """The lab with its two replicas."""
     return Scene(lab, "standin", STANDIN)
 
 

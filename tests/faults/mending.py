@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from tests.faults.scene import REPLICAS, ROOT, Place, Scene
+from tests.plain import PLAIN
 
 BROKEN_WITHIN_SECONDS = 60.0
 READY_WITHIN_SECONDS = 90.0
@@ -105,7 +106,7 @@ def _is_ready(scene: Scene, replica: str) -> bool:
 def _call(scene: Scene, machine: str, method: str, path: str, order: dict[str, Any] | None = None) -> httpx.Response:
     headers = {"Authorization": f"Bearer {scene.token()}"}
     url = f"{scene.agent(machine)}{path}"
-    return httpx.request(method, url, headers=headers, json=order, timeout=2, trust_env=False)
+    return httpx.request(method, url, headers=headers, json=order, timeout=2, **PLAIN)
 
 
 def _wait(is_so: Callable[[], bool], seconds: float, what: str) -> None:

@@ -79,6 +79,8 @@ def declaration(lab: Lab) -> dict[str, Any]:
             for name, machines in REPLICAS.items()
         ],
         "gateway": {"machine": GATEWAY},
+        # All replicas share two processors, so how fast one is says little of itself.
+        "rolling": {"drain_seconds": 60, "least_speed": 0.25},
         "packet_filter": {"also_from": [f"{lab.files.address}/32"]},
         "python": {"kind": "system", "path": "/usr/local/bin/python3"},
     }

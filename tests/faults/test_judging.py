@@ -151,6 +151,15 @@ def test_a_yes_is_a_lie_when_the_completion_under_way_never_comes_or_too_late() 
     assert GOOD.lies == 0
 
 
+def test_a_completion_may_take_twice_as_long_as_the_slowest_before_the_fault() -> None:
+    slow = request(80, 88, ended=88.0)
+    yes = (Look(120.0, 120.1, "yes"),)
+
+    taking = [judge(trial(probes=(slow, request(119, end, ended=end)), readies=yes)).lies for end in (135.0, 137.0)]
+
+    assert taking == [0, 1]
+
+
 def test_a_probe_that_was_under_way_when_the_trial_ended_tells_nothing() -> None:
     assert judge(trial(probes=(request(119, ended=121, ending="left"),))).lies == 0
 

@@ -1,8 +1,9 @@
-"""A crowd at the gateway while each replica in turn is killed, returns, is drained and returns: nobody notices."""
+"""A crowd at the gateway while replicas are killed, return, are drained and return: nobody notices."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -15,7 +16,11 @@ from tests.faults.trial import Manner, settle
 
 pytestmark = pytest.mark.lab
 
-REQUESTS, CLIENTS = 300, 20
+REQUESTS = int(os.environ.get("CIDERMILL_CROWD", "60"))
+"""How many answers it takes at least. CIDERMILL_CROWD=300 makes it twenty clients for five minutes."""
+IS_WHOLE = REQUESTS >= 300
+CLIENTS = 20 if IS_WHOLE else 6
+KILLED, DRAINED = (tuple(REPLICAS), tuple(REPLICAS)) if IS_WHOLE else (("a",), ("b",))
 BETWEEN = 10
 """Requests that are answered between one act and the next, so that each of them meets the crowd."""
 DEADLINE_SECONDS = 300.0
@@ -34,7 +39,7 @@ def ready(scene: Scene) -> Iterator[Scene]:
         wait_until_ready(scene, name)
 
 
-def test_no_request_of_a_crowd_fails_while_each_replica_is_killed_returns_is_drained_and_returns(
+def test_no_request_of_a_crowd_fails_while_replicas_are_killed_return_are_drained_and_return(
     ready: Scene, manner: Manner
 ):
     requests, idle = asyncio.run(_crowded(ready, manner))
@@ -60,19 +65,26 @@ async def _come_and_go(scene: Scene, load: Load) -> list[tuple[int, int]]:
     idle: list[tuple[int, int]] = []
     await _answered(load, CLIENTS)
     for name in REPLICAS:
-        await asyncio.to_thread(scene.lab.fault, "rank-killed", Place(name, 1).machine)
-        await asyncio.to_thread(wait_until_away, scene, name)
-        await asyncio.to_thread(wait_until_ready, scene, name)
-        await _answered(load, len(load.requests) + BETWEEN)
-        await asyncio.to_thread(drain, scene, name)
-        before = await asyncio.to_thread(endpoint, scene, name)
-        await _answered(load, len(load.requests) + BETWEEN)
-        after = await asyncio.to_thread(endpoint, scene, name)
-        idle.append((before["requests"]["answered"], after["requests"]["answered"]))
-        await asyncio.to_thread(readmit, scene, name)
-        await asyncio.to_thread(wait_until_ready, scene, name)
-        await _answered(load, len(load.requests) + BETWEEN)
+        if name in KILLED:
+            await asyncio.to_thread(scene.lab.fault, "rank-killed", Place(name, 1).machine)
+            await asyncio.to_thread(wait_until_away, scene, name)
+            await asyncio.to_thread(wait_until_ready, scene, name)
+            await _answered(load, len(load.requests) + BETWEEN)
+        if name in DRAINED:
+            idle.append(await _drained(scene, load, name))
+            await _answered(load, len(load.requests) + BETWEEN)
     return idle
+
+
+async def _drained(scene: Scene, load: Load, name: str) -> tuple[int, int]:
+    """Drained and readmitted; how many it had answered when its drain began and when it ended."""
+    await asyncio.to_thread(drain, scene, name)
+    before = await asyncio.to_thread(endpoint, scene, name)
+    await _answered(load, len(load.requests) + BETWEEN)
+    after = await asyncio.to_thread(endpoint, scene, name)
+    await asyncio.to_thread(readmit, scene, name)
+    await asyncio.to_thread(wait_until_ready, scene, name)
+    return before["requests"]["answered"], after["requests"]["answered"]
 
 
 async def _answered(load: Load, count: int) -> None:

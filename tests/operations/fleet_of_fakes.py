@@ -20,6 +20,9 @@ from pyinfra.context import ctx_state
 World = Mapping[str, list[str]]
 """What facts read: the first section a fact asks for, and the lines it then prints."""
 
+Behaviour = Callable[["Machine", str], "tuple[bool, list[str]] | None"]
+"""How a command ends and what it prints; None: well, and nothing. It may raise, and change the machine's world."""
+
 
 class Machine(FakeConnector):
     """Facts are answered from its world; every other command is remembered, with what it was given on stdin."""
@@ -33,6 +36,9 @@ class Machine(FakeConnector):
         self.given: list[str | None] = []
         self.sent: dict[str, bytes] = {}
         self.world, self.failing = {}, None
+        self.name = ""
+        self.behaviour: Behaviour = lambda _machine, _text: None
+        self.log: list[tuple[str, str]] = []
 
     def run_shell_command(self, command: Any, *_: Any, **arguments: Any) -> tuple[bool, CommandOutput]:
         text = command if isinstance(command, str) else command.get_raw_value()
@@ -40,8 +46,16 @@ class Machine(FakeConnector):
             return self._printed(self.world[text.split("'@@ ")[1].split("'")[0]])
         if "'@@@ 0\n" in text[:50]:
             return self._printed(self._many(text))
+        if text == "true":
+            self.behaviour(self, text)
+            return True, CommandOutput([])
         self.done.append(text)
+        self.log.append((self.name, text))
         self.given.append(arguments.get("_stdin"))
+        told = self.behaviour(self, text)
+        if told is not None:
+            succeeded, lines = told
+            return succeeded, CommandOutput([OutputLine("stdout" if succeeded else "stderr", line) for line in lines])
         if self.failing is not None and self.failing in text:
             return False, CommandOutput([OutputLine("stderr", "it failed")])
         return True, CommandOutput([])
@@ -66,7 +80,11 @@ class Fleet:
 
     worlds: Mapping[str, World]
     failing: str | None = None
+    behaviour: Behaviour | None = None
+    log: list[tuple[str, str]] = field(default_factory=list)
+    """Machine and command of everything that was done, in order."""
     said: list[str] = field(default_factory=list)
+    kind: type[Machine] = Machine
 
     def __post_init__(self) -> None:
         names = [(f"@fake/{name}", {"machine": name, "fake_delay": 0, "fake_delay_jitter": 0}) for name in self.worlds]
@@ -74,8 +92,10 @@ class Fleet:
         self.state.print_noop_info = True
         self.machines: dict[str, Machine] = {}
         for host in self.state.inventory:
-            machine = Machine(self.state, host)
+            machine = self.kind(self.state, host)
             machine.world, machine.failing = self.worlds[host.data.machine], self.failing
+            machine.name, machine.log = host.data.machine, self.log
+            machine.behaviour = self.behaviour or machine.behaviour
             host.connector = machine
             self.machines[host.data.machine] = machine
         connect_all(self.state)

@@ -118,6 +118,22 @@ def test_a_text_stays_as_it_is(tmp_path: Path):
     assert kept["tls key"].unmask() == pem.decode()
 
 
+def test_a_persons_password_keeps_its_blanks_and_its_letters(tmp_path: Path):
+    given = {"volume owner": secret_file(tmp_path / "word", " grüß Gott, \n".encode(), kind="line")}
+    with ctx_state.use(Fleet({"mac-1": {}}).state):
+        kept = control.kept_secrets("lab", [], given=given)
+
+    assert unusable(given) == []
+    assert kept["volume owner"].unmask() == " grüß Gott, "
+
+
+@pytest.mark.parametrize("content", [b"two\nlines\n", b"a\tb\n", b"a\0b"])
+def test_a_persons_password_is_one_line(tmp_path: Path, content: bytes):
+    ((_, fault),) = unusable({"volume owner": secret_file(tmp_path / "word", content, kind="line")})
+
+    assert fault.endswith("holds more than one line of text. Put the password alone there.")
+
+
 @pytest.mark.parametrize(("mode", "is_usable"), [(0o600, True), (0o644, True), (0o664, False)])
 def test_what_is_public_may_be_read_by_others_but_not_changed(tmp_path: Path, mode: int, is_usable: bool):
     given = {"tls certificate": secret_file(tmp_path / "certificate", b"two\nlines\n", mode, kind="public")}

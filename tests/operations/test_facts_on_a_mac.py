@@ -17,6 +17,7 @@ from operations.facts.packet_filter import PacketFilter
 from operations.facts.resources import Resources
 from operations.facts.settings import Settings
 from operations.facts.thunderbolt import Rdma, ThunderboltPorts
+from operations.facts.updates import MacUpdates
 from tests.operations.facts.shapes import fits
 from tests.standin.lab import Lab
 
@@ -33,6 +34,7 @@ KINDS = {
     "settings": Settings,
     "packet_filter": PacketFilter,
     "resources": Resources,
+    "updates": MacUpdates,
 }
 READING = """
 import json
@@ -44,7 +46,10 @@ from pyinfra.context import host
 from operations.facts import batch
 from tests.operations.test_facts_on_a_mac import KINDS
 
-ARGUMENTS = {"packet_filter": {"anchor": "com.apple/example"}}
+ARGUMENTS = {
+    "packet_filter": {"anchor": "com.apple/example"},
+    "updates": {"build": "25E246", "directory": "/opt/example", "user": "admin"},
+}
 
 facts = {name: (kind(), ARGUMENTS.get(name, {})) for name, kind in KINDS.items()}
 alone = {name: host.get_fact(kind, **ARGUMENTS.get(name, {})) for name, kind in KINDS.items()}

@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pyinfra.api.exceptions import PyinfraError
 from pyinfra.context import ctx_state
 
 from operations import fleet
@@ -28,6 +29,7 @@ AT = {
     "account": {"account": "_example", "uid": 341},
     "directories": ["/opt/example"],
     "laid": ["/opt/example/releases"],
+    "aged": ["/opt/example/releases"],
     "secrets": ["/opt/example/token"],
     "weights": [],
     "daemons": "dev.example.",
@@ -84,6 +86,16 @@ def test_what_cannot_be_told_of_one_machine_is_a_problem_there_and_nowhere_else(
 
     assert seen["mac-1"]["rdma"]["status"] == "enabled"
     assert "cannot tell whether RDMA is enabled" in seen["mac-2"]["rdma"]["problem"]
+
+
+def test_nobody_is_asked_whether_to_go_on_without_a_host_that_fails():
+    fakes = Fleet({"mac-1": STUDIO, "mac-2": STUDIO})
+    fakes.state.should_raise_failed_hosts = lambda _: pytest.fail("somebody was asked")
+    with ctx_state.use(fakes.state):
+        fleet.look(lambda _: AT)
+
+    with pytest.raises(PyinfraError, match="of hosts failed"):
+        fakes.state.fail_hosts(set(list(fakes.state.inventory)[1:]))
 
 
 def test_no_faults_are_no_refusal():

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import ThreadingUnixStreamServer
+from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -119,12 +122,26 @@ def speaking_tls(directory: Path, made: Pair) -> Iterator[int]:
         yield port
 
 
+@contextmanager
+def in_private(release: str) -> Iterator[str]:
+    """The directory of a socket at which a gateway of this release answers; a socket's path may not be long."""
+    with (
+        TemporaryDirectory(prefix="d") as directory,
+        ThreadingUnixStreamServer(f"{directory}/{release}.sock", _Answering) as server,
+    ):
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield directory
+        server.shutdown()
+
+
 def asked(directory: Path, port: int, given: Pair, capsys: pytest.CaptureFixture[str]) -> Any:
     (directory / "key").write_text("sk-1\n")
     (directory / "given.pem").write_bytes(given[0])
     told = {"key_file": str(directory / "key"), "address": "127.0.0.1", "port": port}
-    (directory / "gateway.json").write_text(json.dumps(told | {"certificate_file": str(directory / "given.pem")}))
-    code = status.main([str(directory / "gateway.json")])
+    told |= {"certificate_file": str(directory / "given.pem")}
+    with in_private(directory.name) as private:
+        (directory / "gateway.json").write_text(json.dumps(told | {"door_directory": private}))
+        code = status.main([str(directory / "gateway.json")])
     return code, json.loads(capsys.readouterr().out)
 
 

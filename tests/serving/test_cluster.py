@@ -127,6 +127,26 @@ REFUSED = {
         bent(weights__0__price={"prompt_per_million": -1, "answer_per_million": 0}),
         {"weights/0/price/prompt_per_million": "greater than or equal to 0"},
     ),
+    "a macOS without its build": (
+        bent(macos={"update": {"version": "26.4"}}),
+        {"macos/update/build": "Field required"},
+    ),
+    "a build that is none": (
+        bent(macos={"update": {"version": "26.4", "build": "26.4"}}),
+        {"macos/update/build": "pattern"},
+    ),
+    "a macOS older than the oldest": (
+        bent(macos={"at_least": "26.4.1", "update": {"version": "26.4", "build": "25E246"}}),
+        {"macos": "an update to 26.4 would be older than at_least, 26.4.1"},
+    ),
+    "a volume owner's password itself": (
+        bent(
+            macos={
+                "update": {"version": "26.4", "build": "25E246", "volume_owner": {"user": "admin", "password": "word"}}
+            }
+        ),
+        {"macos/update/volume_owner/password": "valid dictionary"},
+    ),
     "no body at all": (bent(gateway__body_mb=0), {"gateway/body_mb": "greater than or equal to 1"}),
     "a certificate without its key": (
         bent(gateway__tls={"certificate": "/tls/lab.pem"}),

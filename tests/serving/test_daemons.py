@@ -12,7 +12,7 @@ RELEASE = "/opt/cidermill/releases/{}-0123456789ab"
 PLISTS = {
     daemons.LINKS: daemons.links(RELEASE.format("links")),
     daemons.AGENT: daemons.agent(RELEASE.format("agent"), "_cidermill", grace_seconds=60),
-    daemons.GATEWAY: daemons.gateway(RELEASE.format("gateway"), "_cidermill"),
+    daemons.GATEWAY: daemons.gateway(RELEASE.format("gateway"), "_cidermill", drain_seconds=120),
 }
 
 

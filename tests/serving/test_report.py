@@ -66,6 +66,8 @@ def test_findings_are_told_in_full_by_machine_and_then_what_to_do_there():
     told = explained(UNWELL)
 
     assert told.index("error  cable to m3") < told.index("drift  sleep") < told.index("m3\n    note ")
+    assert told.count("can be told when the errors are mended") == 1
+    assert told.index("drift  sleep") < told.index("can be told when") < told.index("m3\n    note ")
     assert told.endswith("m2\n    1. Enable it in recoveryOS.\n    2. Plug it in.\n")
     assert explained([]) == ""
 
@@ -82,6 +84,7 @@ def test_the_document_is_plain_json_with_the_gravest_verdict_of_each_machine():
 
     assert (told["lab"], told["verdict"]) == ("test", "error")
     assert [machine["verdict"] for machine in told["machines"]] == ["ok", "error", "note", "ok"]
+    assert [machine["compared"] for machine in told["machines"]] == [True, False, True, True]
     assert told["machines"][0]["cables"][0] == {"peer": "m2", "receptacle": 3, "interface": "en4", "speed": "80 Gb/s"}
     assert told["findings"][1]["severity"] == "drift"
     assert told["tasks"] == tasks(UNWELL)

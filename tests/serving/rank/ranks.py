@@ -18,6 +18,7 @@ from serving.configuration import Member
 from serving.rank.asked import FIELD, Asked
 from serving.rank.status import Phase, RankSpec, RankStatus, Tick, read_status, read_tick
 from serving.weights import manifest
+from tests.plain import PLAIN
 from tests.serving.replicas import replica
 from tests.serving.waiting import wait_until
 from tests.weights import PATH
@@ -124,7 +125,7 @@ class Replica:
         streamed = {"stream": True, "stream_options": {"include_usage": True}}
         asked = {**body, **streamed, **(wanted.field() if wanted else {})}
         url = f"http://127.0.0.1:{self.port}{path}"
-        with httpx.stream("POST", url, json=asked, trust_env=False, timeout=60) as response:
+        with httpx.stream("POST", url, json=asked, timeout=60, **PLAIN) as response:
             assert response.status_code == 200, response.read()
             yield _chunks(response)
 
@@ -135,7 +136,7 @@ class Replica:
     def answers(self) -> bool:
         """Whether its HTTP server is up."""
         with suppress(httpx.ConnectError):
-            return httpx.get(f"http://127.0.0.1:{self.port}/health", trust_env=False).is_success
+            return httpx.get(f"http://127.0.0.1:{self.port}/health", **PLAIN).is_success
         return False
 
 

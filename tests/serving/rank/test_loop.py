@@ -13,6 +13,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from serving.rank.asked import FIELD, Asked
+from tests.plain import PLAIN
 from tests.serving.rank.ranks import CHAT, TEXT, Replica, Told, serving
 from tests.serving.waiting import wait_until
 from tests.weights import PATH
@@ -104,7 +105,7 @@ def test_an_answer_that_has_ended_is_not_continued(at_most: int, why: str, repli
     path, body = chat("Ping")
     whole = replica.ask(path, body)
     asked = {**body, "max_tokens": at_most, "stream": True, **Asked(tuple(whole.tokens)).field()}
-    refused = httpx.post(f"http://127.0.0.1:{replica.port}{path}", json=asked, trust_env=False, timeout=60)
+    refused = httpx.post(f"http://127.0.0.1:{replica.port}{path}", json=asked, timeout=60, **PLAIN)
 
     assert refused.json()["error"] == f"cannot continue an answer of {len(whole.tokens)} tokens: {why}"
     assert replica.ask(path, body) == whole

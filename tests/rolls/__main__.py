@@ -1,0 +1,252 @@
+"""Rolls under load: every change and every fault, and what became of the requests.
+
+    uv run --all-groups python -m tests.rolls [--times 3] [--only NAME ...] [--clients 8] [--keep]
+
+It makes a rack of stand-in Macs of its own, deploys to them, and then changes what is declared, again and again, while
+clients stream greedy answers through the gateway by OpenAI's own library. It prints a row for each roll and ends with 1
+when a bound is missed. Needs what the stand-in Macs need (Linux, root), and about 3 GB of memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+
+from tests.faults.load import answers as needed_answers
+from tests.faults.mending import NotAsExpected
+from tests.faults.rack import rack
+from tests.faults.scene import AGENT_PORT, ROOT, Scene
+from tests.rolls.changes import CHANGES, FAULTS, Change, Fault
+from tests.rolls.clients import failures, loading
+from tests.rolls.declaring import Deploy, inventory
+from tests.rolls.judging import Row, missed, out_of_order
+from tests.rolls.watching import pause, seconds_without, watching
+
+DEADLINE_SECONDS = 300.0
+PATIENCE = b"\n" * 9
+"""What a person types who wants it to go on, whatever is asked."""
+_console = Console(highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A deploy that is over."""
+
+    code: int
+    lines: tuple[str, ...]
+
+    @property
+    def tail(self) -> str:
+        """The end of what it printed."""
+        return "\n".join(self.lines[-30:])
+
+    @property
+    def changes(self) -> int | None:
+        """How many operations changed something or failed; None when it failed."""
+        if self.code:
+            return None
+        if any("Nothing to do: every Mac is as declared." in line for line in self.lines):
+            return 0
+        _, succeeded, failed, _ = next(line.split()[2:] for line in self.lines if "Grand total" in line)
+        return sum(int(count) for count in (succeeded, failed) if count != "-")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    given = _parser().parse_args(arguments)
+    wrong = 0
+    with rack(keep=given.keep) as scene, TemporaryDirectory() as directory:
+        for place, (name, number) in enumerate(_chosen(given)):
+            try:
+                row = _rolled(scene, Path(directory), name, number, given.clients, is_fresh=place == 0)
+            except (NotAsExpected, RuntimeError, OSError) as reason:
+                _console.print(f"{name}: {reason}", style="red")
+                wrong += 1
+                continue
+            wrong += _told(row, given.json)
+    _console.print(f"{wrong} rolls were not as they should be" if wrong else "All rolls were as they should be")
+    return 1 if wrong else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tests.rolls", description="Rolls under load, and what became of requests.")
+    parser.add_argument("--times", type=int, default=1, help="how often each is done (default: 1)")
+    parser.add_argument("--only", nargs="+", choices=[*CHANGES, *FAULTS], metavar="NAME", help="of all of them")
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--keep", action="store_true", help="leave the Macs up, for another run")
+    parser.add_argument("--json", type=Path, default=ROOT / ".cidermill" / "rolls.jsonl", help="where rows are kept")
+    return parser
+
+
+def _chosen(given: argparse.Namespace) -> Iterator[tuple[str, int]]:
+    for name in given.only or [*CHANGES, *FAULTS]:
+        for number in range(given.times):
+            yield name, number
+
+
+def _told(row: Row, file: Path) -> int:
+    misses = list(missed(row))
+    with file.open("a") as out:
+        out.write(f"{json.dumps({**asdict(row), 'missed': misses})}\n")
+    times = "" if row.pause is None else f", pause {row.pause:.1f} s"
+    cold = "" if row.cold_start is None else f" of a cold start's {row.cold_start:.1f} s"
+    _console.print(f"{row.name}: {row.answered} answered, none ready for {row.without:.1f} s{times}{cold}")
+    for miss in misses:
+        _console.print(f"    MISSED: {miss}", style="red")
+    return bool(misses)
+
+
+def _rolled(scene: Scene, directory: Path, name: str, number: int, clients: int, *, is_fresh: bool) -> Row:
+    """`is_fresh`: nothing was changed since the rack was deployed to."""
+    change = CHANGES.get(name)
+    before = Deploy(inventory(scene.lab, "same"))
+    if change is not None and change.before is not None:
+        before = change.before(scene, directory, number)
+    if not is_fresh or change is None or change.before is not None:
+        ran = asyncio.run(_deployed(before))
+        if ran.code:
+            raise NotAsExpected(f"cannot begin: the deploy before it failed.\n{ran.tail}")
+    around = (CHANGES.get(name) or FAULTS[name]).around
+    with around(scene.lab) if around else nullcontext():
+        return asyncio.run(_under_load(scene, directory, name, number, clients))
+
+
+async def _under_load(scene: Scene, directory: Path, name: str, number: int, clients: int) -> Row:
+    change, fault = CHANGES.get(name), FAULTS.get(name)
+    door = scene.gateway()
+    needed = await needed_answers([door], DEADLINE_SECONDS)
+    _console.print(f"{name}: {(change or fault).summary}")  # type: ignore[union-attr]
+    deploy = (change or fault).make(scene, directory, number)  # type: ignore[union-attr]
+    agents = {
+        machine: f"http://{scene.lab.machine(machine).address}:{AGENT_PORT}" for machine in scene.lab.rack().machines
+    }
+    async with loading(door, needed, clients, DEADLINE_SECONDS) as load, watching(agents, scene.token()) as looks:
+        while len(load.requests) < clients:  # noqa: ASYNC110 - what is looked at has no event
+            await asyncio.sleep(0.1)
+        began = time.monotonic()
+        ran = await _deployed(
+            deploy,
+            _acting(scene, fault),
+            kills=fault.kills if fault else "",
+            answers=PATIENCE if fault and fault.asked else None,
+        )
+        ended = time.monotonic()
+        so_far = sum(request.ending == "answered" for request in load.requests)
+        _console.print(
+            f"    over with {ran.code} after {ended - began:.1f} s: {so_far} of {len(load.requests)} answered"
+        )
+        requests = await load.finish()
+    if fault is not None and name.startswith("ssh-lost"):
+        scene.lab.mend("management-cut", "mac-2")
+    return await _judged(scene, name, deploy, ran, Seen(requests, looks, began, ended), change, fault)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen while it rolled."""
+
+    requests: tuple
+    looks: dict
+    began: float
+    ended: float
+
+
+async def _judged(
+    scene: Scene, name: str, deploy: Deploy, ran: Ran, seen: Seen, change: Change | None, fault: Fault | None
+) -> Row:
+    if ran.code and fault is None:
+        _console.print(ran.tail, markup=False)
+    failed = tuple(failures(seen.requests))
+    text = "\n".join(ran.lines)
+    killed = fault is not None and bool(fault.kills)
+    expected = 0 if fault is None else -signal.SIGKILL if killed else 1
+    # After a fault the declaration of before, or after a killed deploy its own, has to be brought about.
+    then = deploy if fault is None or killed else Deploy(inventory(scene.lab, "same"))
+    first = await _deployed(then) if fault is not None else ran
+    again = first.changes if first.code else (await _deployed(then)).changes
+    returned = fault is None or not fault.goes_back or killed or "went back by itself, is proven again" in text
+    alone = change is not None and not change.keeps_one
+    return Row(
+        name=name,
+        code=ran.code,
+        expected=expected,
+        answered=sum(request.ending == "answered" for request in seen.requests),
+        failures=failed,
+        without=seconds_without(seen.looks, seen.began, seen.ended),
+        keeps_one=not alone,
+        out_of_order=tuple(out_of_order(ran.lines)),
+        unsaid="" if fault is None or fault.says in text else fault.says,
+        pause=pause(seen.looks["mac-1"], seen.began) if alone else None,
+        cold_start=await asyncio.to_thread(_cold_start, scene) if alone else None,
+        again=again,
+        serves=() if returned else ("it did not go back",),
+    )
+
+
+def _cold_start(scene: Scene) -> float:
+    from tests.faults.mending import start_cold
+
+    return start_cold(scene, "a")
+
+
+def _acting(scene: Scene, fault: Fault | None) -> Callable[[str], None]:
+    act = fault.act if fault else None
+    began = time.monotonic()
+
+    def tell(line: str) -> None:
+        if "Starting operation: Replica" in line or line.startswith("replica '"):
+            _console.print(f"    {time.monotonic() - began:5.1f} s  {line.removeprefix('--> Starting operation: ')}")
+        if act is not None:
+            act(scene, line)
+
+    return tell
+
+
+async def _deployed(
+    deploy: Deploy, tell: Callable[[str], None] = lambda _: None, *, kills: str = "", answers: bytes | None = None
+) -> Ran:
+    """`pyinfra -y INVENTORY deploy.py`, each line told as it comes; killed at the first that has `kills` in it.
+
+    With `answers` it is run without -y, and these are typed.
+    """
+    pyinfra = str(Path(sys.executable).with_name("pyinfra"))
+    process = await asyncio.create_subprocess_exec(
+        pyinfra,
+        *(("-y",) if answers is None else ()),
+        str(deploy.inventory),
+        "deploy.py",
+        cwd=deploy.root,
+        stdin=asyncio.subprocess.DEVNULL if answers is None else asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    if process.stdin is not None and answers is not None:
+        process.stdin.write(answers)
+        process.stdin.close()
+    lines: list[str] = []
+    assert process.stdout is not None  # a pipe was asked for
+    async for raw in process.stdout:
+        line = re.sub(r"\x1b\[[0-9;]*m", "", raw.decode(errors="replace")).rstrip("\n")
+        lines.append(line)
+        tell(line)
+        if kills and kills in line and "Starting operation" in line:
+            process.kill()
+    return Ran(await process.wait(), tuple(lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
