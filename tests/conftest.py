@@ -18,22 +18,25 @@ from tests.standin.unavailable import refuse_unfit_machine
 pytest_plugins = ["tests.deploy.deployed"]
 
 LAB = ("tests/deploy/*", "tests/faults/*")
-LAST = "tests/deploy/test_away.py"
-"""It leaves the Macs bare, so nothing has to be deployed to them again."""
+LAST = ("tests/deploy/test_placement.py", "tests/deploy/test_supply.py", "tests/deploy/test_away.py")
+"""They leave the Macs otherwise than the stand-in inventory says, the last of them bare, so nothing has to be deployed
+to them again."""
+LOOPBACK = (
+    "tests/serving/agent/*",
+    "tests/serving/rank/*",
+    "*/test_poison.py",
+    "*/test_door.py",
+    "*/test_limits.py",
+    "*/test_clients.py",
+)
+"""Ranks of several processes each: they spin while they wait for each other, which takes the processors away from
+others that do."""
 TOGETHER = {
-    "ranks": (
-        *LAB,
-        "tests/serving/agent/*",
-        "tests/serving/rank/*",
-        "*/test_poison.py",
-        "*/test_door.py",
-        "*/test_limits.py",
-        "*/test_clients.py",
-    ),
+    "lab": LAB,
+    "loopback": LOOPBACK,
     "bare_lab": ("tests/standin/*", "*/test_on_a_mac.py", "*_on_a_mac.py"),
 }
-"""What stays with one of the workers: there is one lab of each kind, and ranks that wait for each other spin, which
-takes the processors away from others that wait for each other."""
+"""What stays with one of the workers, a file after the other."""
 
 
 class Together(LoadScopeScheduling):
@@ -50,13 +53,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The lab's tests, which take longest, begin first; one of them that is not with the others would disturb them."""
-    items.sort(key=lambda item: (not _belongs(item, LAB), _belongs(item, (LAST,))))
+    """Put the lab first, whose Macs mostly wait, beside what computes; and its own last."""
+    items.sort(key=_place)
     for item in items:
         names = set(getattr(item, "fixturenames", ()))
         room = TOGETHER["bare_lab"] if "bare_lab" in names else LAB if "lab" in names else None
         if room and not _belongs(item, room):
             raise pytest.UsageError(f"cannot run {item.nodeid}: it needs a lab. Put its file with those in {room}.")
+
+
+def _place(item: pytest.Item) -> tuple[int, int]:
+    last = next((number for number, name in enumerate(LAST, 1) if _belongs(item, (name,))), 0)
+    return 0 if _belongs(item, LAB) else 2 if _belongs(item, LOOPBACK) else 1, last
 
 
 def _belongs(item: pytest.Item, files: Sequence[str]) -> bool:

@@ -41,6 +41,7 @@ def told(run: Run) -> str:
     return " ".join(run.output.split())
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("restored")
 def test_every_mac_is_brought_there_replica_by_replica_and_the_second_run_does_nothing(with_offer: Lab, wanted: Path):
     run = deploy(wanted)

@@ -57,6 +57,7 @@ def test_one_wrong_byte_keeps_a_replica_from_becoming_ready_and_the_file_and_mac
     assert said(client) == GOLDEN_ANSWER
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("restored")
 def test_a_mac_alone_serves_without_a_transport_and_one_in_no_replica_keeps_no_rank(variant: Callable[..., Path]):
     run = deploy(variant(replicas__1__machines=["mac-3"], replicas__1__transport=None, replicas__1__sharding=None))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -14,13 +13,10 @@ from tests.faults.records import Request
 from tests.faults.scene import REPLICAS, Place, Scene
 from tests.faults.trial import Manner, settle
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
-REQUESTS = int(os.environ.get("CIDERMILL_CROWD", "60"))
-"""How many answers it takes at least. CIDERMILL_CROWD=300 makes it twenty clients for five minutes."""
-IS_WHOLE = REQUESTS >= 300
-CLIENTS = 20 if IS_WHOLE else 6
-KILLED, DRAINED = (tuple(REPLICAS), tuple(REPLICAS)) if IS_WHOLE else (("a",), ("b",))
+REQUESTS = 300
+CLIENTS = 20
 BETWEEN = 10
 """Requests that are answered between one act and the next, so that each of them meets the crowd."""
 DEADLINE_SECONDS = 300.0
@@ -65,14 +61,12 @@ async def _come_and_go(scene: Scene, load: Load) -> list[tuple[int, int]]:
     idle: list[tuple[int, int]] = []
     await _answered(load, CLIENTS)
     for name in REPLICAS:
-        if name in KILLED:
-            await asyncio.to_thread(scene.lab.fault, "rank-killed", Place(name, 1).machine)
-            await asyncio.to_thread(wait_until_away, scene, name)
-            await asyncio.to_thread(wait_until_ready, scene, name)
-            await _answered(load, len(load.requests) + BETWEEN)
-        if name in DRAINED:
-            idle.append(await _drained(scene, load, name))
-            await _answered(load, len(load.requests) + BETWEEN)
+        await asyncio.to_thread(scene.lab.fault, "rank-killed", Place(name, 1).machine)
+        await asyncio.to_thread(wait_until_away, scene, name)
+        await asyncio.to_thread(wait_until_ready, scene, name)
+        await _answered(load, len(load.requests) + BETWEEN)
+        idle.append(await _drained(scene, load, name))
+        await _answered(load, len(load.requests) + BETWEEN)
     return idle
 
 

@@ -49,7 +49,7 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
         "gateway__body_mb": 1,
     }
     with real_endpoint() as (port, weights), endpoint("b") as scripted:
-        replicas = [served("a", port), served("b", scripted.port, weights="cider-2", wait_seconds=1)]
+        replicas = [served("a", port), served("b", scripted.port, weights="cider-2", wait_seconds=4)]
         with running(tmp_path_factory.mktemp("gateway"), replicas, **changes) as gateway:
             yield Asked(gateway, weights, scripted)
 

@@ -49,7 +49,7 @@ def test_no_request_is_answered_with_a_5xx(door: Asked, path: str):
     settings = {
         "base-url": door.gateway.url,
         "headers": {"Authorization": f"Bearer {KEY}"},
-        "generation": {"deterministic": True, "max-examples": 40},
+        "generation": {"deterministic": True, "max-examples": 15},
         "request-timeout": 600,
         "checks": {"enabled": False, "not_a_server_error": {"enabled": True}},
         "continue-on-failure": True,
