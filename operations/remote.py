@@ -11,6 +11,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 import gevent
+from paramiko import SSHException
 from pyinfra import logger
 from pyinfra.api import facts
 from pyinfra.api.arguments_typed import PyinfraOperation
@@ -21,6 +22,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.operation import operation as pyinfra_operation  # pyright: ignore[reportUnknownVariableType] - partial
 from pyinfra.api.state import State
 from pyinfra.connectors.local import LocalConnector
+from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.util import CommandOutput
 from pyinfra.context import ctx_host, ctx_state
 
@@ -116,6 +118,7 @@ def run(
 
     Raises TimeoutError, OSError or paramiko's SSHException when there is no answer at all.
     """
+    _require_connection(host)
     return cast("Any", host).run_shell_command(
         StringCommand(command),
         print_output=show,
@@ -124,6 +127,14 @@ def run(
         _sudo=as_root,
         _stdin=stdin,
     )
+
+
+def _require_connection(host: Host) -> None:
+    """Raise an SSHException where one was given up and none could be made: paramiko would trip over an attribute."""
+    if isinstance(host.connector, SSHConnector):
+        client = host.connector.client
+        if client is None or client.get_transport() is None:
+            raise SSHException("there is no connection")
 
 
 def complain(host: Host, text: str) -> None:
