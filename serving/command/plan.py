@@ -21,7 +21,7 @@ from serving.placement.choosing import RANKS
 from serving.placement.curves import against_context, against_machines
 from serving.placement.deciding import Decision, decide
 from serving.placement.declared import machines_of, wish_of
-from serving.placement.telling import COLUMNS, about, document, rows
+from serving.placement.telling import COLUMNS, about, document, rows, spoken
 from serving.placement.wish import Wish
 
 LIGHTER = (8, 6, 4)
@@ -98,6 +98,7 @@ def _quantisation(words: str | None) -> Quantisation | None:
 def _print(decision: Decision) -> None:
     console = wide_console()
     console.print(about(decision.weights), markup=False)
+    console.print(spoken(decision.weights.speech), markup=False)
     for note in decision.weights.notes:
         console.print(f"Note: {note}.", markup=False)
     wish = decision.wish
