@@ -62,11 +62,12 @@ def document(decision: Decision) -> dict[str, Any]:
         "sentence": decision.sentence,
         "works": decision.winner is not None,
         "nearest": list(decision.nearest),
-        "choices": [_choice(choice) for choice in decision.choices],
+        "choices": [choice_document(choice) for choice in decision.choices],
     }
 
 
-def _choice(choice: Choice) -> dict[str, Any]:
+def choice_document(choice: Choice) -> dict[str, Any]:
+    """One choice, in the same units."""
     return {
         "how": choice.name,
         "sharding": choice.sharding,
