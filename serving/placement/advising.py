@@ -19,10 +19,10 @@ def advice(placed: Mapping[str, Placed | Problem]) -> list[str]:
 def expected(placed: Placed) -> str:
     """What a replica is expected to hold and to do, in a line."""
     choice = placed.choice
-    held = " + ".join(f"{need.weights / GB:.3g}" for need in choice.needs)
+    held = " + ".join(_amount(need.weights) for need in choice.needs)
     peak = max((need.total for need in choice.needs), default=0)
     layers = f", {' + '.join(map(str, choice.layers))} layers" if choice.layers else ""
-    memory = f"{held} GB of weights in rank order{layers}, at most {peak / GB:.3g} GB with {_conversations(placed)}"
+    memory = f"{held} of weights in rank order{layers}, at most {_amount(peak)} with {_conversations(placed)}"
     return f"{memory}; {_speed(choice.expected)}"
 
 
@@ -56,6 +56,10 @@ def _speed(expected: Expected | None) -> str:
         f"{expected.answer:.1f} tokens per second for one conversation, {expected.answers:.0f} for all slots, "
         f"{expected.prompt:.0f} of a prompt, within {expected.band:.0%} ({expected.rests_on})"
     )
+
+
+def _amount(size: int) -> str:
+    return f"{size / GB:.1f} GB" if size >= GB else f"{size / 1e6:.1f} MB"
 
 
 def _conversations(placed: Placed) -> str:

@@ -95,7 +95,7 @@ def test_every_replica_of_a_cluster_is_planned(capsys: pytest.CaptureFixture[str
     assert [each["declared"]["how"] for each in (first, second)] == ["tensor over 2", "one Mac"]
     assert plan(cluster) == 0
     told = capsys.readouterr().out
-    assert "As declared, replica a: 0.00272 + 0.00272 GB of weights in rank order" in told
+    assert "As declared, replica a: 2.7 MB + 2.7 MB of weights in rank order" in told
     assert "note: replica a: as declared (tensor over 2 by jaccl)" in told
 
 

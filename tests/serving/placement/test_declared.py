@@ -153,6 +153,6 @@ def test_what_to_expect_names_bytes_of_every_rank_layers_and_speeds():
     by_memory = {"replicas__0__sharding": "pipeline", "replicas__0__pipeline_layers": "by memory"}
     line = expected(replica_a(None, found(m1=192, m2=64), **by_memory))
 
-    assert line.startswith("16.1 + 5.37 GB of weights in rank order, 9 + 3 layers, at most ")
+    assert line.startswith("16.1 GB + 5.4 GB of weights in rank order, 9 + 3 layers, at most ")
     assert "with 4 conversations of 8192 tokens" in line
     assert "tokens per second for one conversation" in line
