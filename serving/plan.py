@@ -58,6 +58,7 @@ from serving.layout import (
     WEIGHTS,
 )
 from serving.placement.declared import Placed
+from serving.placement.wish import Choice
 from serving.release import Release
 from serving.seen import Problem, Seen
 from serving.transport import cable_addresses, ring_hosts
@@ -285,8 +286,8 @@ class Plan:
 
     def _replica(self, replica: Replica, machine: str) -> ReplicaConfiguration:
         placed = self.placed.get(replica.name)
-        layers = placed.choice.layers if isinstance(placed, Placed) else None
-        return _replica(self.cluster, replica, self.manifests[replica.weights], machine, layers)
+        choice = placed.choice if isinstance(placed, Placed) else None
+        return _replica(self.cluster, replica, self.manifests[replica.weights], machine, choice)
 
     def _served(self, replica: Replica) -> ServedReplica:
         """A replica as the gateway's relay is told of it."""
@@ -342,7 +343,7 @@ def _cabled(cluster: Cluster, seen: Mapping[str, Seen], machine: str) -> tuple[C
 
 
 def _replica(
-    cluster: Cluster, replica: Replica, manifest: Manifest, machine: str, layers: tuple[int, ...] | None
+    cluster: Cluster, replica: Replica, manifest: Manifest, machine: str, choice: Choice | None
 ) -> ReplicaConfiguration:
     weights = cluster.weights_of(replica)
     first = cluster.machine(replica.machines[0])
@@ -362,7 +363,8 @@ def _replica(
         slots=replica.slots,
         queue=replica.queue,
         wait_seconds=replica.wait_seconds,
-        layers=layers,
+        layers=None if choice is None else choice.layers,
+        planned_bytes=None if choice is None else tuple(need.weights for need in choice.needs),
         wired_limit=replica.wired_limit,
         restarts=replica.restarts,
         grace_seconds=replica.grace_seconds,

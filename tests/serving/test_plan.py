@@ -227,6 +227,7 @@ def test_a_rank_is_told_the_layers_that_were_decided_by_the_memory_that_was_foun
 
     assert told is not None
     assert told.layers == (9, 3)
+    assert told.planned_bytes == pytest.approx((15 * 2**30, 5 * 2**30))
 
 
 def test_a_rank_is_told_the_layers_that_are_declared():
