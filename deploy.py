@@ -38,7 +38,10 @@ from serving import (
     verdict,
     versions,
 )
+from serving.anatomy.keeping import anatomies
 from serving.cluster import Cluster
+from serving.placement import declared as placing
+from serving.placement.advising import advice
 from serving.weights import manifests
 
 me, cluster = host.data.machine, fleet.once(Cluster.model_validate_json, host.data.declaration)
@@ -48,14 +51,16 @@ account, weights_files = cluster.account.name, fleet.once(manifests, cluster)
 facts = fleet.look(lambda name: looking.at(cluster, weights_files, name))
 lab = fleet.once(seen.lab, facts)
 given = fleet.once(hidden.references, cluster, lab)
-findings = fleet.once(verdict.findings, cluster, lab, looking.sizes(weights_files))
-console.table(report.COLUMNS, fleet.once(report.rows, cluster, lab, findings), below=report.below(cluster, findings))
+placed = fleet.once(placing.placed, cluster, lab, fleet.once(anatomies, cluster, weights_files))
+findings = fleet.once(verdict.findings, cluster, lab, looking.sizes(weights_files), placed)
+below = report.below(cluster, findings, advice(placed))
+console.table(report.COLUMNS, fleet.once(report.rows, cluster, lab, findings), below=below)
 fleet.refuse([*report.refusals(findings), *control.unusable(given), *fleet.once(certificate.refusals, cluster)])
 
 python = pythons.python_for(me, facts[me], declared=cluster.python.model_dump(), root=layout.PYTHON)
 packages = packaging.packages(target=python.target, package="serving", mac_wheels=versions.JACCL_WHEEL)
 keys = control.kept_secrets(cluster.name, [hidden.CLUSTER_TOKEN, hidden.GATEWAY_KEY], given=given)
-planned = plan.Plan(cluster, lab, weights_files, packages, control.digests(keys))
+planned = plan.Plan(cluster, lab, weights_files, packages, placed, control.digests(keys))
 clients = {"path": control.client_file(cluster.name), "variables": report.variables(cluster, keys[hidden.GATEWAY_KEY])}
 rolling = fleet.once(roll.of, planned, facts, launchd.differing)
 fleet.settled(__file__, plan=fleet.once(forecast.lines, rolling))

@@ -161,8 +161,8 @@ cluster = declare(
             # (default) How long a request may wait without being worked on, in the queue or while the replica forms
             # again after a fault. Reading a long prompt is work, however long it takes.
             "wait_seconds": 300,
-            # (default) With "pipeline", how many layers each Mac holds: "even", "by memory" (in proportion to each
-            # Mac's memory), or a list of numbers in rank order.
+            # (default) With "pipeline", how many layers each Mac holds: "even", "by memory" (in proportion to what each
+            # Mac's GPU may use, as it was found), or a list of numbers in rank order.
             "pipeline_layers": "even",
             # (default) "recommended": the weights are wired into memory, as mlx-lm does. None: they are not, which is
             # slower under memory pressure and avoids a kernel panic that some Macs have with many requests at once.

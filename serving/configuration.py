@@ -85,6 +85,8 @@ class ReplicaConfiguration(Declared):
     """How long a request may wait without being worked on: for a slot, or for a replica that forms again."""
     layers: tuple[int, ...] | None = None
     """Layers of each rank, in rank order; None leaves the split to mlx-lm. Only with sharding pipeline."""
+    planned_bytes: tuple[int, ...] | None = None
+    """Of weights that each rank will hold, in rank order, as placement has it; None where nobody worked it out."""
     wired_limit: Literal["recommended"] | None = "recommended"
     """`recommended`: mlx-lm's own; None: none is set."""
     restarts: int

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from serving import updating
 from serving.declared import Replica
+from serving.placement.advising import expected
+from serving.placement.declared import Placed
 from serving.record import Proven
 from serving.roll import Roll
 from serving.rolling import Turn
@@ -34,6 +36,9 @@ def _turn(roll: Roll, number: int, turn: Turn) -> Iterator[str]:
     for name in turn.machines:
         yield f"   {name}: {_agent(roll, turn, name)}"
     if turn.replica is not None:
+        placed = roll.plan.placed.get(turn.name)
+        if isinstance(placed, Placed):
+            yield f"   expect of {turn.name}: {expected(placed)}"
         yield f"   prove {turn.name}: {_proof(roll, turn.replica)}"
         yield f"   pause of {turn.name}: {_pause(turn, turn.replica)}; {_meanwhile(roll, turn)}"
     else:

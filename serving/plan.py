@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from serving import daemons, filtering
@@ -42,7 +41,6 @@ from serving.hidden import (
     external_secrets,
     key_secret,
 )
-from serving.layers import split
 from serving.layout import (
     CERTIFICATE,
     CERTIFICATE_KEY,
@@ -59,8 +57,10 @@ from serving.layout import (
     TOKEN,
     WEIGHTS,
 )
+from serving.placement.declared import Placed
+from serving.placement.wish import Choice
 from serving.release import Release
-from serving.seen import Mac, Seen
+from serving.seen import Problem, Seen
 from serving.transport import cable_addresses, ring_hosts
 
 GATEWAY_SECONDS = 120
@@ -99,6 +99,8 @@ class Plan:
     manifests: Mapping[str, Manifest]
     packages: Mapping[str, Named]
     """`node`, `gateway` and `software`; only what they are called where they lie matters here."""
+    placed: Mapping[str, Placed | Problem]
+    """What was decided of each replica. Where that is nothing a deploy was refused, and only its rehearsal is here."""
     digests: Mapping[str, str]
     """SHA-256 of each secret, by its name: those of CLUSTER_TOKEN and GATEWAY_KEY, and of all `references`."""
 
@@ -283,9 +285,9 @@ class Plan:
         return hashlib.sha256(f"{self.digests[CLUSTER_TOKEN]}{self.digests[name]}".encode()).hexdigest()[:12]
 
     def _replica(self, replica: Replica, machine: str) -> ReplicaConfiguration:
-        memory = [_memory_gb(self.cluster, self.seen, name) for name in replica.machines]
-        layers = split(replica, Path(self.cluster.weights_of(replica).path), memory)
-        return _replica(self.cluster, replica, self.manifests[replica.weights], machine, layers)
+        placed = self.placed.get(replica.name)
+        choice = placed.choice if isinstance(placed, Placed) else None
+        return _replica(self.cluster, replica, self.manifests[replica.weights], machine, choice)
 
     def _served(self, replica: Replica) -> ServedReplica:
         """A replica as the gateway's relay is told of it."""
@@ -340,14 +342,8 @@ def _cabled(cluster: Cluster, seen: Mapping[str, Seen], machine: str) -> tuple[C
     )
 
 
-def _memory_gb(cluster: Cluster, seen: Mapping[str, Seen], machine: str) -> int:
-    """What is declared, which was compared with what was seen; a machine that cannot tell was refused before."""
-    declared, mac = cluster.machine(machine).memory_gb, seen[machine].mac
-    return declared or (mac.memory_gb if isinstance(mac, Mac) else 0)
-
-
 def _replica(
-    cluster: Cluster, replica: Replica, manifest: Manifest, machine: str, layers: tuple[int, ...] | None
+    cluster: Cluster, replica: Replica, manifest: Manifest, machine: str, choice: Choice | None
 ) -> ReplicaConfiguration:
     weights = cluster.weights_of(replica)
     first = cluster.machine(replica.machines[0])
@@ -367,7 +363,8 @@ def _replica(
         slots=replica.slots,
         queue=replica.queue,
         wait_seconds=replica.wait_seconds,
-        layers=layers,
+        layers=None if choice is None else choice.layers,
+        planned_bytes=None if choice is None else tuple(need.weights for need in choice.needs),
         wired_limit=replica.wired_limit,
         restarts=replica.restarts,
         grace_seconds=replica.grace_seconds,

@@ -51,9 +51,9 @@ def refusals(findings: Sequence[Finding]) -> list[tuple[str, str]]:
     return [*((finding.machine, str(finding)) for finding in errors), *([("", todo)] if todo else [])]
 
 
-def below(cluster: Cluster, findings: Sequence[Finding]) -> list[str]:
-    """What is told below the table: who has a key, and the notes."""
-    return [*([_keys(cluster)] if cluster.gateway.keys else []), *notes(findings)]
+def below(cluster: Cluster, findings: Sequence[Finding], advice: Sequence[str] = ()) -> list[str]:
+    """What is told below the table: who has a key, the notes, and how replicas could be declared better."""
+    return [*([_keys(cluster)] if cluster.gateway.keys else []), *notes(findings), *advice]
 
 
 def notes(findings: Sequence[Finding]) -> list[str]:

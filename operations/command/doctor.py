@@ -15,8 +15,10 @@ from operations.console import drawn
 from operations.inventory import machine_name
 from operations.rehearsal import Difference, rehearsal
 from serving import certificate, daemons, layout, looking, report, seen, verdict
+from serving.anatomy.keeping import anatomies
 from serving.cluster import Cluster
 from serving.hidden import references
+from serving.placement import declared as placing
 from serving.verdict import Finding
 from serving.weights import manifests
 
@@ -41,7 +43,9 @@ def _findings(lab: Connected) -> tuple[dict[str, seen.Seen], list[Finding]]:
     # The deploy file has worked these out already.
     looked = fleet.once(seen.lab, fleet.looked(lab.state))
     sizes = looking.sizes(fleet.once(manifests, lab.cluster))
-    judged = [*fleet.once(verdict.findings, lab.cluster, looked, sizes), *_secrets(lab.cluster, looked)]
+    known = fleet.once(anatomies, lab.cluster, fleet.once(manifests, lab.cluster))
+    placed = fleet.once(placing.placed, lab.cluster, looked, known)
+    judged = [*fleet.once(verdict.findings, lab.cluster, looked, sizes, placed), *_secrets(lab.cluster, looked)]
     names = {host.name: machine_name(host) for host in hosts}
     found = [*judged, *_drift(_causes(lab.cluster, rehearsal().differences, names, judged), names, judged)]
     order = [machine.name for machine in lab.cluster.machines]

@@ -75,8 +75,8 @@ def evaluate(file: Path, configs: Path, *, as_json: bool) -> None:
 def plan(weights: str | None, **options: Any) -> None:
     """Tell how fast WEIGHTS would be, on which Macs and split how, before anything is loaded.
 
-    WEIGHTS is a directory, a config.json or a name on the Hugging Face hub, of which its config and its index are
-    fetched. In the place of weights an inventory file plans every replica of it.
+    WEIGHTS is a directory, a config.json or a name on the Hugging Face hub, of which its config, index and
+    tokenizer are fetched. In the place of weights an inventory file plans every replica of it.
     """
     from operations.command.connecting import executed
     from serving.command.plan import plan

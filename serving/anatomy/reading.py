@@ -14,8 +14,9 @@ from serving.anatomy import building, splitting, stepping
 from serving.anatomy.building import Network
 from serving.anatomy.dimensions import completed
 from serving.anatomy.quantising import FULL, Quantisation
+from serving.anatomy.speech import speech
 from serving.anatomy.tracing import Attention, Product
-from serving.anatomy.values import Anatomy, Cache, Layer, Tensor, Work
+from serving.anatomy.values import Anatomy, Cache, Layer, Speech, Tensor, Work
 from serving.errors import WeightsUnreadable
 
 _LAYER = re.compile(r"(?:^|\.)layers\.(\d+)\.")
@@ -33,6 +34,8 @@ class Source:
     notes: tuple[str, ...] = ()
     least_launches: int = 0
     """Kernels of one token by a table of dimensions, which may know what a guessed kind lacks."""
+    speech: Callable[[], Speech] | None = None
+    """How to look at their tokenizer; None where there is none to look at."""
     lighter: Callable[[Quantisation], Source] | None = None
     """The same weights quantised; None where they are already."""
 
@@ -50,7 +53,8 @@ class Source:
     @cached_property
     def whole(self) -> Anatomy:
         """The anatomy without any tensor split."""
-        return _anatomy(self)
+        anatomy = _anatomy(self)
+        return anatomy if self.speech is None else replace(anatomy, speech=self.speech())
 
     @cached_property
     def size(self) -> int:
@@ -98,7 +102,7 @@ def from_config(
 
     make = partial(building.network, whole, quantisation, tensors)
     stated = 0 if "model_type" in config else config.get("dispatch_per_layer", 0) * config.get("num_hidden_layers", 0)
-    return Source(name, make, said, notes, stated, lighter if full else None)
+    return Source(name, make, said, notes, stated, lighter=lighter if full else None)
 
 
 def from_directory(directory: Path, quantisation: Quantisation | None = None) -> Source:
@@ -109,13 +113,13 @@ def from_directory(directory: Path, quantisation: Quantisation | None = None) ->
             f"cannot read the weights in {directory}: seen no config.json, needed the one they came with. "
             "Correct the path."
         )
-    config = object_in(path)
+    config, speaking = object_in(path), partial(speech, directory)
     if any(directory.glob("model*.safetensors")):
         said = _declared(config) or str(FULL)
-        return Source(directory.name, partial(building.on_disk, directory), said)
+        return Source(directory.name, partial(building.on_disk, directory), said, speech=speaking)
     index = directory / INDEX
     tensors = frozenset(object_in(index)["weight_map"]) if index.is_file() else frozenset[str]()
-    return from_config(config, directory.name, quantisation, tensors)
+    return replace(from_config(config, directory.name, quantisation, tensors), speech=speaking)
 
 
 def object_in(path: Path) -> dict[str, Any]:

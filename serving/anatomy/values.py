@@ -75,6 +75,19 @@ class Tensor:
 
 
 @dataclass(frozen=True)
+class Speech:
+    """How weights speak, as the wheel takes them. Without tokenizer nobody knows, and `unknown` says why."""
+
+    chats: bool = False
+    """Whether they have a chat template; those without complete texts only."""
+    tools: str | None = None
+    """mlx-lm's parser of their tool calls; None where it finds none, and calls stay text."""
+    thoughts: tuple[str, str] | None = None
+    """What a thought is begun and ended with; None where it finds none, and thoughts stay text."""
+    unknown: str = ""
+
+
+@dataclass(frozen=True)
 class Anatomy:
     """Weights: what kind, how large, what they keep, what they cost, and how the wheel can split them."""
 
@@ -104,6 +117,7 @@ class Anatomy:
     tensor: Mapping[int, Tensor] = field(default_factory=dict[int, Tensor])
     """Tensor splits that were looked at, by how many ranks."""
     quantisation: str = "bf16"
+    speech: Speech = Speech(unknown="no tokenizer was given")  # frozen
     notes: tuple[str, ...] = ()
     """What was assumed, and what no measurement has confirmed for weights like these."""
 

@@ -16,13 +16,17 @@ from serving.cluster import Cluster
 from serving.command.drawing import in_terminal, into_png, wide_console
 from serving.command.sources import source_of
 from serving.errors import PlacementRefused
+from serving.placement.advising import advice, expected
 from serving.placement.chips import Machine, machine
 from serving.placement.choosing import RANKS
 from serving.placement.curves import against_context, against_machines
 from serving.placement.deciding import Decision, decide
-from serving.placement.declared import machines_of, wish_of
-from serving.placement.telling import COLUMNS, about, document, rows
+from serving.placement.declared import Placed, judged_replica, machines_of, wish_of
+from serving.placement.telling import COLUMNS, about, choice_document, document, rows, spoken
 from serving.placement.wish import Wish
+
+Planned = tuple[Decision, Placed | None]
+"""A decision on all choices, and how the one that is declared fares, where one is."""
 
 LIGHTER = (8, 6, 4)
 """Bits that are tried where nothing works."""
@@ -32,26 +36,29 @@ MORE = (2, 4, 8)
 
 
 def plan(weights: str | Cluster | None, *, as_json: bool = False, plot: Path | None = None, **wanted: Any) -> int:
-    """Print the decisions on weights, or on every replica of a cluster; 0 when everything can be served, else 1.
+    """Print the decisions on weights, or on every replica of a cluster; 0 when all can be served as declared, else 1.
 
     `wanted`: machines, quantise, context, slots, transport, fast_synch. Raises PlacementRefused, and what reading
     weights raises.
     """
-    decisions = list(_decisions(weights, **wanted))
+    planned = list(_planned(weights, **wanted))
     if as_json:
-        documents = [document(decision) for decision in decisions]
+        documents = [document(decision) | _declared_document(declared) for decision, declared in planned]
         print(json.dumps(documents[0] if len(documents) == 1 else documents, indent=2))
     else:
-        for decision in decisions:
+        for decision, declared in planned:
             _print(decision)
+            _print_declared(declared)
     if plot is not None:
-        into_png(plot, decisions[0].weights.name, *_curves(decisions[0]))
-    return 0 if all(decision.winner for decision in decisions) else 1
+        decision, _ = planned[0]
+        into_png(plot, decision.weights.name, *_curves(decision))
+    works = (decision.winner is not None and (not each or each.choice.works) for decision, each in planned)
+    return 0 if all(works) else 1
 
 
-def _decisions(
+def _planned(
     weights: str | Cluster | None, *, machines: Sequence[str] = (), quantise: str | None = None, **changes: Any
-) -> Iterator[Decision]:
+) -> Iterator[Planned]:
     if weights is None:
         raise PlacementRefused(
             "cannot plan without weights: name a directory, a config.json, the hub's name of some, or "
@@ -65,13 +72,15 @@ def _decisions(
     if not machines:
         raise PlacementRefused(f"cannot place '{weights}': no machine was given. Name each: --machine 'M3 Ultra 512'.")
     taken = [replace(machine(words), name=f"mac-{number}") for number, words in enumerate(machines, start=1)]
-    yield _decided(source_of(weights, bits), taken, Wish(**asked))
+    yield _decided(source_of(weights, bits), taken, Wish(**asked)), None
 
 
-def _of_cluster(cluster: Cluster, bits: Quantisation | None, asked: dict[str, Any]) -> Iterator[Decision]:
+def _of_cluster(cluster: Cluster, bits: Quantisation | None, asked: dict[str, Any]) -> Iterator[Planned]:
     for replica in cluster.replicas:
         source = source_of(cluster.weights_of(replica).path, bits)
-        yield _decided(source, machines_of(cluster, replica), replace(wish_of(cluster, replica), **asked))
+        machines, wish = machines_of(cluster, replica), replace(wish_of(cluster, replica), **asked)
+        decision = _decided(source, machines, wish)
+        yield decision, judged_replica(decision.weights, replica, machines, wish)
 
 
 def _decided(source: Source, machines: Sequence[Machine], wish: Wish) -> Decision:
@@ -98,6 +107,7 @@ def _quantisation(words: str | None) -> Quantisation | None:
 def _print(decision: Decision) -> None:
     console = wide_console()
     console.print(about(decision.weights), markup=False)
+    console.print(spoken(decision.weights.speech), markup=False)
     for note in decision.weights.notes:
         console.print(f"Note: {note}.", markup=False)
     wish = decision.wish
@@ -116,6 +126,27 @@ def _print(decision: Decision) -> None:
     console.print(f"\n{decision.sentence}", markup=False, style="bold")
     for step in decision.nearest[1:]:
         console.print(f"Or: {step}.", markup=False)
+
+
+def _print_declared(declared: Placed | None) -> None:
+    if declared is None:
+        return
+    console = wide_console()
+    if declared.choice.works:
+        console.print(f"As declared, replica {declared.name}: {expected(declared)}.", markup=False)
+    for refusal in declared.choice.refusals:
+        console.print(f"As declared, replica {declared.name} is refused: {refusal}.", markup=False, style="bold")
+    for step in declared.nearest:
+        console.print(f"Nearest to the declaration: {step}.", markup=False)
+    for line in advice({declared.name: declared}):
+        console.print(line, markup=False)
+
+
+def _declared_document(declared: Placed | None) -> dict[str, Any]:
+    if declared is None:
+        return {}
+    told = choice_document(declared.choice) | {"replica": declared.name, "nearest": list(declared.nearest)}
+    return {"declared": told, "works": declared.choice.works}
 
 
 def _curves(decision: Decision) -> tuple[Any, Any]:

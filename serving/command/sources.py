@@ -1,4 +1,4 @@
-"""Where weights are read from when they are planned with: their config and their index, never the weights."""
+"""Where weights are read from when they are planned with: config, index and tokenizer, never the weights."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 
 from serving.anatomy.quantising import Quantisation
 from serving.anatomy.reading import INDEX, Source, from_config, from_directory, object_in
+from serving.anatomy.speech import TOKENIZERS
 from serving.errors import WeightsUnreadable
 
+_TEMPLATES = ("*.jinja", "special_tokens_map.json", "chat_template.json")
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -31,11 +33,11 @@ def source_of(name: str, quantisation: Quantisation | None) -> Source:
 
 
 def _fetched(name: str) -> Path:
-    """The directory that holds config and index of weights on the hub; `HF_ENDPOINT` and tokens count as always."""
+    """The directory of config, index and tokenizer of weights on the hub; `HF_ENDPOINT` and tokens count as always."""
     hub: Any = importlib.import_module("huggingface_hub")
     errors: Any = importlib.import_module("huggingface_hub.errors")
     try:
-        return Path(hub.snapshot_download(name, allow_patterns=["config.json", INDEX]))
+        return Path(hub.snapshot_download(name, allow_patterns=["config.json", INDEX, *TOKENIZERS, *_TEMPLATES]))
     except (errors.HfHubHTTPError, errors.HFValidationError, errors.LocalEntryNotFoundError, OSError) as error:
         said = str(error).strip().splitlines()[0]
         raise WeightsUnreadable(

@@ -26,10 +26,14 @@ from serving.conductor.adoption import found
 from serving.conductor.faults import Fault, fault, other_release, struck_down, unequal_versions
 from serving.conductor.motion import follow, still
 from serving.conductor.observation import AskGolden, Course, Decision, Join, Observation, Start, Stop
+from serving.configuration import ReplicaConfiguration
 from serving.rank.status import Phase
 
 ACTIVE: Final = frozenset[StateName]({"forming", "loading", "warming", "ready"})
 """States in which ranks of the course's generation are meant to live."""
+
+_PLANNED_WITHIN: Final = 0.01
+"""A share: what ranks hold is known beforehand as exactly as that."""
 
 
 def decide(seen: Observation) -> Decision:
@@ -82,6 +86,16 @@ def _notices(seen: Observation, course: Course) -> Iterator[str]:
             yield f"{member.machine}'s agent does not answer at {member.address}; its rank goes on"
         if machine is not None and machine.pressure == "critical":
             yield f"{member.machine} is critically short of memory"
+        if machine is not None and machine.rank is not None and machine.rank.status is not None:
+            yield from _misjudged(seen.replica, rank, machine.rank.status.weights_bytes)
+
+
+def _misjudged(replica: ReplicaConfiguration, rank: int, held: int | None) -> Iterator[str]:
+    """What a rank holds beside what was planned with: if that is wrong, so is what was planned of its memory."""
+    planned = None if replica.planned_bytes is None else replica.planned_bytes[rank]
+    if held is not None and planned is not None and abs(held - planned) > _PLANNED_WITHIN * planned:
+        where = f"rank {rank} on {replica.members[rank].machine}"
+        yield f"{where} holds {held / 1e9:.3g} GB of weights; {planned / 1e9:.3g} GB were planned with"
 
 
 def _begin(seen: Observation) -> Decision:

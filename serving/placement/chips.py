@@ -31,6 +31,14 @@ class Chip:
         """4 of an M4."""
         return int(self.name[1])
 
+    @property
+    def is_known(self) -> bool:
+        """Whether its speed can be told."""
+        return self.bandwidth > 0
+
+
+NAMELESS = Chip("", 0, 0, 0, 5, 8, ())
+"""Stands for a chip that is none of those below: its memory counts as any other's, and its speed cannot be told."""
 
 CHIPS = (
     Chip("M1", 68.25, 8, 2.6, 3, 2, (8, 16)),

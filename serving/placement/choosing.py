@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from serving.anatomy.values import Anatomy
@@ -13,6 +13,8 @@ from serving.placement.refusing import refusals
 from serving.placement.speed import Setting, Sharding, Transport
 from serving.placement.splitting import by_room
 from serving.placement.wish import Choice, Expected, Wish, setting
+
+Refusing = Callable[[Anatomy, Choice, Wish], list[str]]
 
 RANKS = (2, 3, 4, 5, 6, 7, 8)
 """How many machines a copy is planned over at most."""
@@ -25,13 +27,17 @@ def choices(weights: Anatomy, machines: Sequence[Machine], wish: Wish) -> list[C
     return sorted(found, key=_rank)
 
 
-def judged(weights: Anatomy, choice: Choice, wish: Wish) -> Choice:
-    """A choice with what it needs, what speaks against it, and what to expect of it where nothing does."""
+def judged(weights: Anatomy, choice: Choice, wish: Wish, *, against: Refusing = refusals) -> Choice:
+    """A choice with what it needs, what speaks against it, and what to expect where nothing does and chips are known.
+
+    `against` tells what speaks against it.
+    """
     at = setting(weights, choice, fast_synch=wish.fast_synch)
     slots = -(-wish.slots // choice.copies)
     known = replace(choice, needs=tuple(memory.needs(at, wish.context, slots)))
-    against = tuple(refusals(weights, known, wish))
-    return replace(known, refusals=against, expected=None if against else _expected(at, choice, wish))
+    refused = tuple(against(weights, known, wish))
+    told = not refused and all(machine.chip.is_known for machine in choice.machines)
+    return replace(known, refusals=refused, expected=_expected(at, choice, wish) if told else None)
 
 
 def transport_between(machines: Sequence[Machine], wish: Wish) -> Transport:

@@ -10,10 +10,8 @@ from serving.errors import PlacementRefused
 from serving.placement import memory
 from serving.placement.chips import Machine
 from serving.placement.choosing import choices
+from serving.placement.searching import SMALLEST_CONTEXT, fewer_slots, longest_context, more_machines
 from serving.placement.wish import GB, Choice, Wish
-
-MOST_MACHINES = 8
-SMALLEST_CONTEXT = 256
 
 
 @dataclass(frozen=True)
@@ -123,36 +121,19 @@ def _best(weights: Anatomy, machines: Sequence[Machine], wish: Wish) -> Choice |
 
 
 def _with_less_context(weights: Anatomy, machines: Sequence[Machine], wish: Wish) -> Iterator[str]:
-    """The longest context that works, to a 256th of what was wished."""
-
-    def works(context: int) -> bool:
-        return _best(weights, machines, replace(wish, context=context)) is not None
-
-    low, high = SMALLEST_CONTEXT, wish.context
-    if low >= high or not works(low):
-        return
-    while high - low > max(256, wish.context // 256):
-        middle = (low + high) // 2
-        low, high = (middle, high) if works(middle) else (low, middle)
-    context = low - low % 256
-    found = _best(weights, machines, replace(wish, context=context))
-    if found is not None:
+    context = longest_context(wish, lambda asked: _best(weights, machines, asked) is not None)
+    if context and (found := _best(weights, machines, replace(wish, context=context))) is not None:
         yield f"a context of {context} tokens, by {found.name}"
 
 
 def _with_fewer_slots(weights: Anatomy, machines: Sequence[Machine], wish: Wish) -> Iterator[str]:
-    for slots in range(wish.slots - 1, 0, -1):
-        if (found := _best(weights, machines, replace(wish, slots=slots))) is not None:
-            yield f"{slots} slot{'s' if slots > 1 else ''}, by {found.name}"
-            return
+    slots = fewer_slots(wish, lambda asked: _best(weights, machines, asked) is not None)
+    if slots and (found := _best(weights, machines, replace(wish, slots=slots))) is not None:
+        yield f"{slots} slot{'s' if slots > 1 else ''}, by {found.name}"
 
 
 def _with_more_machines(weights: Anatomy, machines: Sequence[Machine], wish: Wish) -> Iterator[str]:
-    largest = max(machines, key=memory.room)
-    for more in range(1, MOST_MACHINES - len(machines) + 1):
-        added = [replace(largest, name=f"another-{number}") for number in range(1, more + 1)]
-        found = _best(weights, [*machines, *added], replace(wish, cables=None))
-        if found is not None:
-            kind = f"{largest.chip.name} with {largest.memory_gb} GB"
-            yield f"{more} more Mac{'s' if more > 1 else ''} ({kind}), by {found.name}"
-            return
+    if added := more_machines(weights, machines, wish):
+        more, largest, found = added
+        kind = f"{largest.chip.name} with {largest.memory_gb} GB"
+        yield f"{more} more Mac{'s' if more > 1 else ''} ({kind}), by {found.name}"

@@ -12,6 +12,8 @@ from serving.placement.speed import PROMPT_STEP, Setting, even
 MARGIN = 0.10
 """Kept free of what a GPU may wire: long runs near the limit were seen to end, and to take Macs down."""
 
+_SYSTEM_MB, _SYSTEM_SHARE = 8192, 16
+
 
 @dataclass(frozen=True)
 class Need:
@@ -40,6 +42,12 @@ def needs(setting: Setting, context: int, slots: int) -> list[Need]:
 def room(machine: Machine) -> int:
     """What a rank may need on a machine."""
     return int(machine.usable_bytes * (1 - MARGIN))
+
+
+def largest_limit_mb(memory_bytes: int) -> int:
+    """The highest wired limit that leaves macOS what it needs: with less, watchdog panics were seen."""
+    memory_mb = memory_bytes // 2**20
+    return memory_mb - max(_SYSTEM_MB, memory_mb // _SYSTEM_SHARE)
 
 
 def _of_tensor(weights: Anatomy, ranks: int, context: int, slots: int) -> Need:

@@ -7,13 +7,33 @@ from itertools import combinations
 
 from serving.anatomy.values import Anatomy
 from serving.placement.chips import Machine
-from serving.placement.memory import MARGIN, room
+from serving.placement.memory import MARGIN, Need, room
 from serving.placement.wish import GB, Choice, Wish
 
 
 def refusals(weights: Anatomy, choice: Choice, wish: Wish) -> list[str]:
     """Everything that speaks against a choice; empty where it works."""
-    return [*_split(weights, choice), *_cabled(choice, wish), *_fitting(weights, choice, wish)]
+    return [*split(weights, choice), *_cabled(choice, wish), *_fitting(weights, choice, wish)]
+
+
+def of_weights(weights: Anatomy, choice: Choice, wish: Wish) -> list[str]:
+    """What speaks against a choice whose cables somebody else judges: that it cannot be split, or else does not fit."""
+    return list(split(weights, choice)) or list(_fitting(weights, choice, wish))
+
+
+def split(weights: Anatomy, choice: Choice) -> Iterator[str]:
+    """Why mlx-lm cannot split the weights like that."""
+    yield from _split(weights, choice)
+    if choice.layers is not None and len(weights.layers) >= len(choice.machines):
+        given = sum(choice.layers)
+        if given != len(weights.layers):
+            yield f"{list(choice.layers)} are {given} layers, '{weights.name}' has {len(weights.layers)}"
+
+
+def short(choice: Choice) -> list[tuple[Machine, Need]]:
+    """The machines that have too little room for what they would need, with that."""
+    pairs = zip(choice.machines, choice.needs, strict=True)
+    return [(machine, need) for machine, need in pairs if need.total > room(machine)]
 
 
 def _split(weights: Anatomy, choice: Choice) -> Iterator[str]:
@@ -58,22 +78,25 @@ def _pairs(choice: Choice) -> list[tuple[str, str]]:
 
 
 def _fitting(weights: Anatomy, choice: Choice, wish: Wish) -> Iterator[str]:
-    for machine, need in zip(choice.machines, choice.needs, strict=True):
-        if need.total <= room(machine):
-            continue
+    for machine, need in short(choice):
         yield (
-            f"'{weights.name}' needs {need.total / GB:.1f} GB on {machine.name} ({need.weights / GB:.1f} weights, "
-            f"{need.cache / GB:.1f} for {wish.context} tokens in each of {_slots(choice, wish)} slots, "
-            f"{need.scratch / GB:.1f} to work with); {_limit(machine)}"
+            f"'{weights.name}' needs {need.total / GB:.1f} GB on {machine.name} ({parts(need, choice, wish)}); "
+            f"its {limit(machine)}"
         )
 
 
-def _slots(choice: Choice, wish: Wish) -> int:
-    return -(-wish.slots // choice.copies)
-
-
-def _limit(machine: Machine) -> str:
+def parts(need: Need, choice: Choice, wish: Wish) -> str:
+    """What a need is made of."""
+    slots = -(-wish.slots // choice.copies)
     return (
-        f"its {machine.memory_gb} GB let the GPU wire {machine.usable_bytes / GB:.1f} GB, "
+        f"{need.weights / GB:.1f} weights, {need.cache / GB:.1f} for {wish.context} tokens in each of {slots} slots, "
+        f"{need.scratch / GB:.1f} to work with"
+    )
+
+
+def limit(machine: Machine) -> str:
+    """What a machine can give."""
+    return (
+        f"{machine.memory_gb} GB let the GPU wire {machine.usable_bytes / GB:.1f} GB, "
         f"of which {room(machine) / GB:.1f} GB are planned with ({MARGIN:.0%} stay free)"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from serving.anatomy.values import Anatomy
+from serving.anatomy.values import Anatomy, Speech
 from serving.placement.deciding import Decision
 from serving.placement.wish import GB, Choice
 
@@ -25,6 +25,17 @@ def about(weights: Anatomy) -> str:
     return f"{weights.name}: {weights.kind}, {size}, {weights.quantisation}, {gigabytes}; {cache}."
 
 
+def spoken(speech: Speech) -> str:
+    """How weights speak, in a sentence."""
+    if speech.unknown:
+        return f"Chat template, tool calls and thoughts are not known: {speech.unknown}."
+    chats = "They have a chat template" if speech.chats else "They have no chat template, so they complete texts only"
+    tools = f"tool calls are read by mlx-lm's parser {speech.tools}" if speech.tools else "mlx-lm reads no tool calls"
+    marks = " and ".join(speech.thoughts or ())
+    thoughts = f"thoughts are told by {marks}" if marks else "it tells no thoughts from answers"
+    return f"{chats}; {tools}; {thoughts}."
+
+
 def document(decision: Decision) -> dict[str, Any]:
     """Everything as plain data; sizes in bytes, speeds in tokens per second, times in seconds."""
     weights = decision.weights
@@ -39,6 +50,7 @@ def document(decision: Decision) -> dict[str, Any]:
             "cache_bytes_per_token": weights.cache_bytes_per_token,
             "pipeline": weights.pipeline,
             "tensor": {ranks: each.refusal or "possible" for ranks, each in weights.tensor.items()},
+            "speech": asdict(weights.speech),
             "notes": list(weights.notes),
         },
         "wish": {
@@ -50,11 +62,12 @@ def document(decision: Decision) -> dict[str, Any]:
         "sentence": decision.sentence,
         "works": decision.winner is not None,
         "nearest": list(decision.nearest),
-        "choices": [_choice(choice) for choice in decision.choices],
+        "choices": [choice_document(choice) for choice in decision.choices],
     }
 
 
-def _choice(choice: Choice) -> dict[str, Any]:
+def choice_document(choice: Choice) -> dict[str, Any]:
+    """One choice, in the same units."""
     return {
         "how": choice.name,
         "sharding": choice.sharding,

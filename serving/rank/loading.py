@@ -21,6 +21,7 @@ from serving.layers import of_rank
 from serving.rank.status import StatusFile
 
 _server: Any = importlib.import_module("mlx_lm.server")
+_trees: Any = importlib.import_module("mlx.utils")
 _mixin: Any = importlib.import_module("mlx_lm.models.pipeline").PipelineMixin
 _WIRING = ("mlx_lm.utils", "mlx_lm.generate", "mlx_lm.server")
 
@@ -57,10 +58,12 @@ class _Provider(_server.ModelProvider):
 
     def _load(self, *paths: Any) -> None:
         super()._load(*paths)
+        held = None
         if self.pipeline_group is not None:
             held = self.model.model.start_idx, self.model.model.end_idx
             _compare(self._replica, held)
-            self._status.report(layers=held)
+        arrays = _trees.tree_flatten(self.model.parameters())
+        self._status.report(layers=held, weights_bytes=sum(array.nbytes for _, array in arrays))
 
 
 def _compare(replica: ReplicaConfiguration, held: tuple[int, int]) -> None:

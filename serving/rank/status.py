@@ -15,7 +15,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from serving.configuration import ReplicaConfiguration
 from serving.declared import Declared
@@ -66,6 +66,9 @@ class RankSpec(Declared):
 class RankStatus(Declared):
     """What a rank says of itself. Beyond `joining` everything is as MLX reports it, not as it was declared."""
 
+    # Agents read those of other releases while one is rolled out: what a reader does not know it passes over.
+    model_config = ConfigDict(extra="ignore")
+
     machine: str
     generation: int
     pid: int
@@ -78,6 +81,8 @@ class RankStatus(Declared):
     size: int | None = None
     layers: Annotated[tuple[int, int], Field(strict=False)] | None = None
     """In a pipeline: the first layer this rank holds, and the first one after its last."""
+    weights_bytes: int | None = None
+    """Of all arrays of the weights that this rank holds, as MLX counts them."""
     digest: str | None = None
     """Digest of the manifest that every file on disk was compared with."""
     mlx: str | None = None

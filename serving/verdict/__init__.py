@@ -13,12 +13,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from serving.cluster import Cluster
-from serving.seen import Seen
+from serving.placement.declared import Placed
+from serving.seen import Problem, Seen
 from serving.verdict.cables import cables
 from serving.verdict.fabric import fabric
 from serving.verdict.finding import ByHand, Finding, Severity
 from serving.verdict.identity import identity
 from serving.verdict.macos import macos
+from serving.verdict.placement import placement
 from serving.verdict.rdma import rdma
 from serving.verdict.resources import resources
 from serving.verdict.settings import settings
@@ -28,17 +30,21 @@ from serving.verdict.view import View
 
 __all__ = ["ByHand", "Finding", "Severity", "findings"]
 
-_CHECKS = (unreadable, identity, macos, cables, strangers, rdma, fabric, settings, resources)
+_CHECKS = (unreadable, identity, macos, cables, strangers, rdma, fabric, settings, resources, placement)
 
 
 def findings(
-    cluster: Cluster, seen: Mapping[str, Seen], weights_bytes: Mapping[str, int] | None = None
+    cluster: Cluster,
+    seen: Mapping[str, Seen],
+    weights_bytes: Mapping[str, int] | None = None,
+    placed: Mapping[str, Placed | Problem] | None = None,
 ) -> list[Finding]:
     """Everything that is not as it should be, machine by machine in the order of the declaration; none means all well.
 
-    `weights_bytes` is the size of each weights directory by name; without it memory and disk are not judged by it.
+    `weights_bytes` is the size of each weights directory by name; without it disks are not judged by it.
+    `placed` is what was decided of each replica; without it memory and splits are not judged.
     """
-    view = View(cluster, seen, weights_bytes or {})
+    view = View(cluster, seen, weights_bytes or {}, placed or {})
     unseen = [name for name in view.machines if name not in seen]
     if unseen:
         remedy = "Reach it, without --limit."

@@ -1,4 +1,4 @@
-"""What there is to use up: memory for the weights, the wired limit, disk, and the agreement of clocks.
+"""What there is to use up: the wired limit, disk, and the agreement of clocks. Memory is judged with the placement.
 
 macOS lets the GPU wire about three quarters of the memory unless `iogpu.wired_limit_mb` says otherwise; a limit that
 leaves the system less than 8 GiB or 1/16 has ended in watchdog panics. Reported of macOS 26 on 128 and 512 GB.
@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from serving.placement.memory import largest_limit_mb
 from serving.seen import Mac, Resources
 from serving.verdict.finding import Finding
 from serving.verdict.view import View
 
 GIB = 2**30
 MIB = 2**20
-BESIDE_THE_WEIGHTS_BYTES = 2 * GIB
 DISK_RESERVE_BYTES = 3 * GIB
-_SYSTEM_MB, _SYSTEM_SHARE = 8192, 16
-_WITHOUT_A_LIMIT = 3 / 4
 
 
 def resources(view: View) -> Iterator[Finding]:
@@ -26,21 +24,14 @@ def resources(view: View) -> Iterator[Finding]:
         mac, left = view.mac(name), view.resources(name)
         if mac is not None:
             yield from _limit_declared(view, name, mac)
-            yield from _memory(view, name, mac)
         if left is not None:
             yield from _limit_found(view, name, left)
             yield from _disk(view, name, left)
             yield from _clock(view, name, left)
 
 
-def largest_limit_mb(mac: Mac) -> int:
-    """The highest wired limit that leaves macOS what it needs."""
-    memory_mb = mac.memory_bytes // MIB
-    return memory_mb - max(_SYSTEM_MB, memory_mb // _SYSTEM_SHARE)
-
-
 def _limit_declared(view: View, name: str, mac: Mac) -> Iterator[Finding]:
-    declared, largest = view.cluster.machine(name).wired_limit_mb, largest_limit_mb(mac)
+    declared, largest = view.cluster.machine(name).wired_limit_mb, largest_limit_mb(mac.memory_bytes)
     if declared is not None and declared > largest:
         seen = f"asked for {declared} MB, the machine has {mac.memory_bytes // MIB} MB"
         remedy = f"Declare wired_limit_mb={largest} or less, or leave it out."
@@ -53,25 +44,6 @@ def _limit_found(view: View, name: str, left: Resources) -> Iterator[Finding]:
         seen = f"{left.wired_limit_mb} MB" if left.wired_limit_mb else "macOS's own"
         remedy = "Run the deploy: dev.cidermill.links sets it, and again after every restart."
         yield Finding(name, "wired limit", seen, f"{declared} MB", remedy, "drift")
-
-
-def _memory(view: View, name: str, mac: Mac) -> Iterator[Finding]:
-    replica = view.cluster.replica_of(name)
-    size = view.weights_bytes.get(replica.weights) if replica else None
-    if replica is None or size is None:
-        return
-    declared, largest = view.cluster.machine(name).wired_limit_mb, largest_limit_mb(mac)
-    may = min(declared, largest) * MIB if declared else int(mac.memory_bytes * _WITHOUT_A_LIMIT)
-    needed = size // len(replica.machines) + BESIDE_THE_WEIGHTS_BYTES
-    if needed > may:
-        yield Finding(
-            name,
-            "memory for the weights",
-            f"the GPU may use {_gib(may)} of {_gib(mac.memory_bytes)}",
-            f"{_gib(needed)}: 1/{len(replica.machines)} of '{replica.weights}' ({_gib(size)}), and 2 GiB beside it",
-            f"Add a machine to replica '{replica.name}', choose weights with fewer bits, or declare a higher "
-            f"wired_limit_mb (at most {largest}).",
-        )
 
 
 def _disk(view: View, name: str, left: Resources) -> Iterator[Finding]:

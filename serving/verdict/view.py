@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
 from serving.cabling import Cable, cables, ports_of
 from serving.cluster import Cluster
 from serving.declared import MacOSUpdate, Replica
+from serving.placement.declared import Placed
 from serving.seen import Interface, Mac, Network, Port, Problem, Rdma, Resources, Seen
 from serving.transport import peers
 
@@ -28,6 +29,8 @@ class View:
     cluster: Cluster
     seen: Mapping[str, Seen]
     weights_bytes: Mapping[str, int]
+    placed: Mapping[str, Placed | Problem] = field(default_factory=dict[str, "Placed | Problem"])
+    """By replica what was decided of it; those that are not there are not judged by it."""
 
     @cached_property
     def cables(self) -> list[Cable]:

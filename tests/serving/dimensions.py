@@ -64,6 +64,17 @@ QWEN3_235B = QWEN3_30B | {
     "num_attention_heads": 64,
     "moe_intermediate_size": 1536,
 }
+QWEN2_5_3B: dict[str, Any] = {
+    "model_type": "qwen2",
+    "hidden_size": 2048,
+    "num_hidden_layers": 36,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 2,
+    "intermediate_size": 11008,
+    "vocab_size": 151936,
+    "rms_norm_eps": 1e-6,
+    "tie_word_embeddings": True,
+}
 SMALL = {
     "model_type": "qwen2",
     "hidden_size": 256,
@@ -83,6 +94,7 @@ ALL = {
     "mixtral": MIXTRAL,
     "qwen3-30b": QWEN3_30B,
     "qwen3-235b": QWEN3_235B,
+    "qwen2.5-3b": QWEN2_5_3B,
     "small": SMALL,
 }
 

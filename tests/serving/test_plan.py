@@ -1,20 +1,21 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from serving import daemons, layout
 from serving.configuration import AgentConfiguration, File, LinksConfiguration, Manifest
-from serving.errors import LayersRefused
 from serving.gateway.configuration import GatewayConfiguration, ServedReplica
 from serving.gateway.keys import Key, digest, parsed, written
 from serving.hidden import references
 from serving.plan import Plan
+from serving.seen import Seen
+from tests.serving.anatomies import decided
 from tests.serving.declarations import backend, declared
-from tests.serving.labs import all_well, domain
+from tests.serving.labs import all_well, changed, domain
 
 MANIFESTS = {"w": Manifest(files={"config.json": File(size=2, sha256="ab")}, digest="0123456789abcdef")}
 
@@ -28,18 +29,20 @@ def plan(
     software: str = "software-2222",
     manifests: dict[str, Manifest] = MANIFESTS,
     digests: dict[str, str] = DIGESTS,
+    seen: Mapping[str, Seen] | None = None,
     **changes: object,
 ) -> Plan:
     names = {"node": "node-1", "gateway": "gateway-1", "software": software}
     packages = {kind: SimpleNamespace(name=name) for kind, name in names.items()}
-    return Plan(declared(**changes), all_well(), manifests, packages, digests)
+    cluster, found = declared(**changes), all_well() if seen is None else seen
+    return Plan(cluster, found, manifests, packages, decided(cluster, found), digests)
 
 
 def wrapped(text: str | Mapping[str, str]) -> str:
     return text if isinstance(text, str) else json.dumps(text)
 
 
-def agent(machine: str, **changes: object) -> AgentConfiguration:
+def agent(machine: str, **changes: Any) -> AgentConfiguration:
     return AgentConfiguration.model_validate_json(plan(**changes).agent(machine).files["agent.json"])
 
 
@@ -217,19 +220,21 @@ def test_only_the_service_account_can_write_where_it_must_and_nobody_else_reads_
     }
 
 
-def test_a_rank_is_told_the_split_by_what_memory_was_declared_and_else_by_what_was_seen(tmp_path: Path):
-    (tmp_path / "config.json").write_text('{"num_hidden_layers": 12}')
-    by_memory = {"replicas__1__pipeline_layers": "by memory", "weights__0__path": str(tmp_path)}
+def test_a_rank_is_told_the_layers_that_were_decided_by_the_memory_that_was_found():
+    small = {**all_well(), "m4": changed(all_well()["m4"], "mac", memory_bytes=170 * 2**30)}
 
-    seen, declared = agent("m4", **by_memory), agent("m4", **by_memory, machines__2__memory_gb=256)
-    assert [told.replica and told.replica.layers for told in (seen, declared)] == [(6, 6), (4, 8)]
+    told = agent("m4", seen=small, replicas__1__pipeline_layers="by memory").replica
+
+    assert told is not None
+    assert told.layers == (9, 3)
+    assert told.planned_bytes == pytest.approx((15 * 2**30, 5 * 2**30))
 
 
-def test_layers_that_are_not_those_of_the_weights_are_refused(tmp_path: Path):
-    (tmp_path / "config.json").write_text('{"num_hidden_layers": 12}')
+def test_a_rank_is_told_the_layers_that_are_declared():
+    told = agent("m4", replicas__1__pipeline_layers=[7, 5]).replica
 
-    with pytest.raises(LayersRefused, match="are 13 layers, the weights have 12"):
-        agent("m4", replicas__1__pipeline_layers=[7, 6], weights__0__path=str(tmp_path))
+    assert told is not None
+    assert told.layers == (7, 5)
 
 
 def test_an_even_split_is_not_told():

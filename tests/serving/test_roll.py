@@ -207,6 +207,7 @@ def test_the_forecast_tells_each_macs_way_the_pause_and_who_serves_meanwhile():
     assert text.index("1. replica a on m1, m2") < text.index("2. replica b on m3, m4")
     assert "drain a: takes nothing new; answers under way have 45 s" in text
     assert f"m2: agent agent-0000 → {rolled.plan.agent('m2').name}" in text
+    assert "expect of a: 10.7 GB + 10.7 GB of weights in rank order, at most " in text
     assert "transport ring, weights w (0123456789ab) on every Mac, the golden question, at least 80% of its" in text
     assert "pause of a: about 12 s, as last time, at most 600 s; meanwhile b (4 slots) serves" in text
     assert "if it is not proven: back to a (agent-0000) by itself" in text

@@ -2,6 +2,7 @@ import pytest
 
 from serving.seen import Problem, Seen
 from serving.verdict import Finding, findings
+from tests.serving.anatomies import anatomy, decided
 from tests.serving.declarations import declared
 from tests.serving.labs import all_well, changed, domain, idle, port, with_interface, with_ports
 
@@ -188,12 +189,13 @@ def test_an_address_of_the_cables_network_elsewhere_is_an_error():
     assert [(f.check, f.severity) for f in verdict(m2=taken)] == [("addresses of en9", "error")]
 
 
-def test_weights_are_judged_only_when_their_size_is_known():
+def test_memory_is_judged_only_where_a_replica_was_placed():
     cluster = declared()
-    sizes = {"w": 900 * 2**30}
+    large = decided(cluster, weights=anatomy(1200 * 2**30))
 
     assert findings(cluster, all_well()) == []
-    assert {f.check for f in findings(cluster, all_well(), sizes)} == {"memory for the weights"}
+    assert findings(cluster, all_well(), placed=decided(cluster)) == []
+    assert {f.check for f in findings(cluster, all_well(), placed=large)} == {"memory for the weights"}
 
 
 def test_the_largest_wired_limit_is_named_with_the_refusal():

@@ -25,6 +25,7 @@ from serving import seen
 from serving.layout import FILTER_ANCHOR
 from serving.looking import updates
 from serving.verdict import Finding, findings
+from tests.serving.anatomies import anatomy, decided
 from tests.states.lab import GIB, Lab, Output
 from tests.states.outputs import NOW, output
 
@@ -48,7 +49,9 @@ FACTS: dict[str, tuple[type[FactBase[Any]], dict[str, str]]] = {
 
 def verdict(lab: Lab, seen_now: dict[str, seen.Seen] | None = None) -> list[Finding]:
     """The verdict on a lab."""
-    return findings(lab.cluster, looked(lab) if seen_now is None else seen_now, {"w": int(lab.weights_gib * GIB)})
+    found, size = looked(lab) if seen_now is None else seen_now, int(lab.weights_gib * GIB)
+    weights = anatomy(size, layers=24)
+    return findings(lab.cluster, found, {"w": size}, decided(lab.cluster, found, weights))
 
 
 def looked(lab: Lab, mangle: Mangle | None = None, cut: Cut | None = None) -> dict[str, seen.Seen]:

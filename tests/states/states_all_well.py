@@ -15,7 +15,7 @@ STATES = {
     "four minis with all three ports in use, the one next to Ethernet too": state(
         lab([m4_pro(f"m{n}") for n in (1, 2, 3, 4)])
     ),
-    "an M4 mini alone, whose Thunderbolt 4 nobody needs": state(lab([m4("m1")])),
+    "an M4 mini alone, whose Thunderbolt 4 nobody needs": state(lab([m4("m1")], weights_gib=16)),
     "two M4 minis over TCP, declared at 40 Gb/s without RDMA": state(
         lab([m4("m1"), m4("m2")], transport="ring")
         .every_mac(rdma="disabled")

@@ -76,12 +76,12 @@ STATES = {
         studios(2).mac("m1", disk_free_gib=15), ("m1", "disk", "note", "15.0 GiB free")
     ),
     "weights too large for the machines": state(
-        lab([m4_pro("m1"), m4_pro("m2")], weights_gib=100),
-        ("m1", "memory for the weights", "error", "48.0 GiB of 64.0 GiB"),
-        ("m2", "memory for the weights", "error", "48.0 GiB of 64.0 GiB"),
+        lab([m4_pro("m1"), m4_pro("m2")], weights_gib=96),
+        ("m1", "memory for the weights", "error", "64 GB let the GPU wire 57.7 GB, of which 52.0 GB are planned with"),
+        ("m2", "memory for the weights", "error", "64 GB let the GPU wire 57.7 GB, of which 52.0 GB are planned with"),
     ),
     "the same weights below a raised limit": state(
-        lab([m4_pro("m1"), m4_pro("m2")], weights_gib=100)
+        lab([m4_pro("m1"), m4_pro("m2")], weights_gib=96)
         .every_mac(wired_limit_mb=57000)
         .declared(machines__0__wired_limit_mb=57000, machines__1__wired_limit_mb=57000)
     ),

@@ -92,6 +92,33 @@ def test_every_replica_of_a_cluster_is_planned(capsys: pytest.CaptureFixture[str
     first, second = json.loads(capsys.readouterr().out)
     assert first["wish"]["context"] == 1024
     assert [len(each["choices"]) > 1 for each in (first, second)] == [True, False]
+    assert [each["declared"]["how"] for each in (first, second)] == ["tensor over 2", "one Mac"]
+    assert plan(cluster) == 0
+    told = capsys.readouterr().out
+    assert "As declared, replica a: 2.7 MB + 2.7 MB of weights in rank order" in told
+    assert "note: replica a: as declared (tensor over 2 by jaccl)" in told
+
+
+def test_a_declaration_that_cannot_work_ends_with_1_though_another_would(capsys: pytest.CaptureFixture[str]):
+    machines = [
+        {"name": f"mac-{n}", "address": f"192.0.2.{n}", "chip": "Apple M3 Ultra", "memory_gb": 512} for n in (1, 2)
+    ]
+    wrong = {"transport": "ring", "sharding": "pipeline", "pipeline_layers": [7, 6]}
+    cluster = Cluster.model_validate(
+        {
+            "name": "lab",
+            "machines": machines,
+            "links": [{"between": ["mac-1", "mac-2"]}],
+            "weights": [{"name": "cider-1", "path": str(PATH), "golden": {"question": "?", "answer": "!"}}],
+            "replicas": [{"name": "a", "machines": ["mac-1", "mac-2"], "weights": "cider-1", **wrong}],
+            "gateway": {"machine": "mac-1"},
+        }
+    )
+
+    assert plan(cluster) == 1
+    told = capsys.readouterr().out
+    assert "replica a is refused: [7, 6] are 13 layers, 'cider-1' has 12." in told
+    assert "Nearest to the declaration: pipeline_layers='by memory', which is [6, 6]." in told
 
 
 def test_a_machine_without_chip_or_memory_cannot_be_planned_with():

@@ -10,7 +10,7 @@ from serving.api import AgentState, StateName, agreement
 from serving.conductor.decision import decide
 from serving.conductor.observation import Course, Limits, Observation
 from serving.rank.status import Activity
-from tests.serving.replicas import gone, machine, replica, ticking
+from tests.serving.replicas import gone, living, machine, replica, ticking
 
 LIMITS = Limits(unanswered=8, checking=60, joining=30, loading=120, warming=300, settled=100)
 PERIOD = 0.25
@@ -186,3 +186,30 @@ def test_a_machine_short_of_memory_is_told_of():
         return ticking(0, 1 + step, 1 + step).model_copy(update={"pressure": "critical"})
 
     assert watched(1, short, moving(1)).notice == "mac-1 is critically short of memory"
+
+
+@pytest.mark.parametrize(
+    ("held", "notice"),
+    [
+        (3_000_000_000, "rank 1 on mac-2 holds 3 GB of weights; 2 GB were planned with"),
+        (1_900_000_000, "rank 1 on mac-2 holds 1.9 GB of weights; 2 GB were planned with"),
+        (2_010_000_000, ""),
+        (None, ""),
+    ],
+    ids=["more", "less", "within one per cent", "an earlier release's, which does not tell"],
+)
+def test_a_rank_that_holds_other_than_was_planned_is_told_of_and_goes_on(held: int | None, notice: str):
+    planned = replica(planned_bytes=(2_000_000_000, 2_000_000_000))
+    ranks = [living(0, "serving", weights_bytes=2_000_000_000), living(1, "serving", weights_bytes=held)]
+    course = decide(
+        Observation(
+            now=START,
+            replica=planned,
+            agreement=agreement(planned),
+            limits=LIMITS,
+            course=Course(state="ready", generation=1, since=START, beginning=False),
+            machines=tuple(each.model_copy(update={"agreement": agreement(planned)}) for each in ranks),
+        )
+    ).course
+
+    assert (course.state, course.notice) == ("ready", notice)

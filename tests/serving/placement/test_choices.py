@@ -79,7 +79,12 @@ def test_what_cannot_be_placed_is_refused_with_numbers_and_the_nearest_that_work
 
 
 REFUSED_WAYS = {
-    "kept heads that do not divide by 4": (Asked("small", (STUDIO,) * 8), "tensor over 8", "cannot split the tensors"),
+    "KV heads that do not divide by 4": (
+        Asked("qwen2.5-3b", (STUDIO,) * 4),
+        "tensor over 4",
+        "cannot split the tensors",
+    ),
+    "KV heads that do not divide by 8": (Asked("small", (STUDIO,) * 8), "tensor over 8", "cannot split the tensors"),
     "three machines, tensors": (Asked("llama-70b", (STUDIO,) * 3), "tensor over 3", "across 3 devices"),
     "quantised groups that do not divide": (Asked("qwen2-72b", (STUDIO,) * 4), "tensor over 4", "group size 64"),
     "a type that mlx-lm cannot split by tensors": (
@@ -158,6 +163,22 @@ CHOSEN = {
     ),
     "unequal machines that only together hold them": (
         Asked("qwen3-30b", ("M4 Pro 24", "M4 16"), bits=6, wish={"slots": 1, "context": 2048}),
+        "pipeline over 2",
+    ),
+    "64 + 32 GB, neither of which holds them alone or half of them each": (
+        Asked("qwen3-30b", ("M4 Pro 64", "M4 32"), bits=None, wish={"slots": 1, "context": 2048}),
+        "pipeline over 2",
+    ),
+    "KV heads that divide by 2 only": (
+        Asked("qwen2.5-3b", ("M4 Pro 24",) * 4, bits=None, wish={"slots": 1, "fast_synch": True}),
+        "tensor over 2",
+    ),
+    "128k context on two where one would be full": (
+        Asked("llama-70b", ("M4 Max 64",) * 2, wish={"context": 131072, "slots": 1}),
+        "tensor over 2",
+    ),
+    "mixed chips that must hold them together": (
+        Asked("deepseek-v3", (STUDIO, "M4 Max 128"), bits=5, wish={"slots": 1}),
         "pipeline over 2",
     ),
     "mixed chips, each good for itself": (Asked("llama-8b", (STUDIO, "M4 Max 128")), "2 copies, each on one Mac"),
