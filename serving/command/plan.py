@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
+from serving import versions
 from serving.anatomy.quantising import Quantisation, parsed
 from serving.anatomy.reading import Source
 from serving.cluster import Cluster
 from serving.command.drawing import in_terminal, into_png, wide_console
 from serving.command.sources import source_of
+from serving.declared import Replica
 from serving.errors import PlacementRefused
+from serving.measuring.calibration import find
+from serving.measuring.calibration import of as calibration_of
+from serving.measuring.expecting import kind_of
+from serving.measuring.receipts import NONE, Kept
 from serving.placement.chips import Machine, machine
 from serving.placement.choosing import RANKS
 from serving.placement.curves import against_context, against_machines
 from serving.placement.deciding import Decision, decide
 from serving.placement.declared import machines_of, wish_of
 from serving.placement.telling import COLUMNS, about, document, rows
-from serving.placement.wish import Wish
+from serving.placement.wish import Here, Wish
 
 LIGHTER = (8, 6, 4)
 """Bits that are tried where nothing works."""
@@ -31,27 +37,48 @@ MORE = (2, 4, 8)
 """Splits that are looked at then, for machines that would have to be added."""
 
 
-def plan(weights: str | Cluster | None, *, as_json: bool = False, plot: Path | None = None, **wanted: Any) -> int:
+@dataclass(frozen=True)
+class Planned:
+    """A decision, and what has to be said of what it rests on."""
+
+    decision: Decision
+    words: tuple[str, ...] = ()
+
+
+def plan(
+    weights: str | Cluster | None,
+    *,
+    as_json: bool = False,
+    plot: Path | None = None,
+    kept: Kept = NONE,
+    **wanted: Any,
+) -> int:
     """Print the decisions on weights, or on every replica of a cluster; 0 when everything can be served, else 1.
 
-    `wanted`: machines, quantise, context, slots, transport, fast_synch. Raises PlacementRefused, and what reading
-    weights raises.
+    `kept` are the receipts of a cluster. `wanted`: machines, quantise, context, slots, transport, fast_synch. Raises
+    PlacementRefused, and what reading weights raises.
     """
-    decisions = list(_decisions(weights, **wanted))
+    planned = list(_decisions(weights, kept, **wanted))
+    decisions = [each.decision for each in planned]
     if as_json:
-        documents = [document(decision) for decision in decisions]
+        documents = [document(each.decision) | {"notes": list(each.words)} for each in planned]
         print(json.dumps(documents[0] if len(documents) == 1 else documents, indent=2))
     else:
-        for decision in decisions:
-            _print(decision)
+        for each in planned:
+            _print(each)
     if plot is not None:
         into_png(plot, decisions[0].weights.name, *_curves(decisions[0]))
     return 0 if all(decision.winner for decision in decisions) else 1
 
 
 def _decisions(
-    weights: str | Cluster | None, *, machines: Sequence[str] = (), quantise: str | None = None, **changes: Any
-) -> Iterator[Decision]:
+    weights: str | Cluster | None,
+    kept: Kept,
+    *,
+    machines: Sequence[str] = (),
+    quantise: str | None = None,
+    **changes: Any,
+) -> Iterator[Planned]:
     if weights is None:
         raise PlacementRefused(
             "cannot plan without weights: name a directory, a config.json, the hub's name of some, or "
@@ -60,18 +87,39 @@ def _decisions(
     asked = {name: value for name, value in changes.items() if value}
     bits = _quantisation(quantise)
     if isinstance(weights, Cluster):
-        yield from _of_cluster(weights, bits, asked)
+        yield from _of_cluster(weights, bits, asked, kept)
         return
     if not machines:
         raise PlacementRefused(f"cannot place '{weights}': no machine was given. Name each: --machine 'M3 Ultra 512'.")
     taken = [replace(machine(words), name=f"mac-{number}") for number, words in enumerate(machines, start=1)]
-    yield _decided(source_of(weights, bits), taken, Wish(**asked))
+    yield Planned(_decided(source_of(weights, bits), taken, Wish(**asked)))
 
 
-def _of_cluster(cluster: Cluster, bits: Quantisation | None, asked: dict[str, Any]) -> Iterator[Decision]:
+def _of_cluster(cluster: Cluster, bits: Quantisation | None, asked: dict[str, Any], kept: Kept) -> Iterator[Planned]:
     for replica in cluster.replicas:
         source = source_of(cluster.weights_of(replica).path, bits)
-        yield _decided(source, machines_of(cluster, replica), replace(wish_of(cluster, replica), **asked))
+        machines = machines_of(cluster, replica)
+        here, words = _measured(source, replica, kept)
+        wish = replace(wish_of(cluster, replica), here=here, **asked)
+        yield Planned(_decided(source, machines, wish), (*kept.problems, *words))
+
+
+def _measured(source: Source, replica: Replica, kept: Kept) -> tuple[Here | None, tuple[str, ...]]:
+    """What the lab has measured of weights like a replica's, if it has, and what to say of it."""
+    if not kept.receipts:
+        return None, ()
+    found, reasons = find(kept, kind_of(source.whole), versions.node(), replica.name)
+    if found is None:
+        return None, reasons
+    receipt, measured = found
+    ranks = [len(measured.machines)] if measured.sharding == "tensor" else []
+    calibration = calibration_of(receipt, measured, source.anatomy(ranks, memory=False))
+    if calibration is None:
+        return None, (
+            *reasons,
+            f"of '{measured.name}' nothing was measured on {receipt.day} that constants follow from",
+        )
+    return calibration.here, (*reasons, *calibration.words)
 
 
 def _decided(source: Source, machines: Sequence[Machine], wish: Wish) -> Decision:
@@ -95,11 +143,13 @@ def _quantisation(words: str | None) -> Quantisation | None:
     return found
 
 
-def _print(decision: Decision) -> None:
-    console = wide_console()
+def _print(planned: Planned) -> None:
+    decision, console = planned.decision, wide_console()
     console.print(about(decision.weights), markup=False)
     for note in decision.weights.notes:
         console.print(f"Note: {note}.", markup=False)
+    for words in planned.words:
+        console.print(f"Note: {words.rstrip('.')}.", markup=False)
     wish = decision.wish
     console.print(
         f"Planned for {wish.context} tokens in each of {wish.slots} slots, conversations half full"

@@ -17,6 +17,9 @@ from serving.placement.wish import Choice, Expected, Wish, setting
 RANKS = (2, 3, 4, 5, 6, 7, 8)
 """How many machines a copy is planned over at most."""
 
+LEAST_BAND = 0.05
+"""Of what was measured here: days differ by that, however near to each other the rounds of one day were."""
+
 
 def choices(weights: Anatomy, machines: Sequence[Machine], wish: Wish) -> list[Choice]:
     """All of them: those that work by what they serve at once, the best first, then those that are refused."""
@@ -27,7 +30,7 @@ def choices(weights: Anatomy, machines: Sequence[Machine], wish: Wish) -> list[C
 
 def judged(weights: Anatomy, choice: Choice, wish: Wish) -> Choice:
     """A choice with what it needs, what speaks against it, and what to expect of it where nothing does."""
-    at = setting(weights, choice, fast_synch=wish.fast_synch)
+    at = setting(weights, choice, wish)
     slots = -(-wish.slots // choice.copies)
     known = replace(choice, needs=tuple(memory.needs(at, wish.context, slots)))
     against = tuple(refusals(weights, known, wish))
@@ -70,7 +73,7 @@ def _expected(at: Setting, choice: Choice, wish: Wish) -> Expected:
     half = max(1, wish.context // 2)
     slots = -(-wish.slots // choice.copies)
     first = speed.prompt_seconds(at, half)
-    band, rests_on = _band(at, choice)
+    band, rests_on = _basis(at, choice, wish)
     return Expected(
         answer=1 / speed.decode_seconds(at, half),
         answers=wish.slots / speed.decode_seconds(at, half, slots),
@@ -79,6 +82,15 @@ def _expected(at: Setting, choice: Choice, wish: Wish) -> Expected:
         band=band,
         rests_on=rests_on,
     )
+
+
+def _basis(at: Setting, choice: Choice, wish: Wish) -> tuple[float, str]:
+    """What the numbers rest on: this lab where it has measured, else what was published."""
+    band, published = _band(at, choice)
+    here = "" if wish.here is None else wish.here.rests_on(choice)
+    if wish.here is None or not here:
+        return band, published
+    return (max(wish.here.band, LEAST_BAND), here) if wish.here.is_the_same(choice) else (band, here)
 
 
 def _band(at: Setting, choice: Choice) -> tuple[float, str]:

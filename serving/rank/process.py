@@ -3,7 +3,8 @@
 It compares the weights with their manifest, makes sure the declared transport is in this MLX build, says `checked` and
 waits for one line on its standard input: all ranks of a generation must join within seconds of each other (MLX 0.32.4:
 four or five connection attempts, then an exception, while the listening side waits for ever). Then it initialises the
-transport strictly, compares size and rank, times a few reductions, and runs mlx-lm's server. It never falls back to anything.
+transport strictly, compares size and rank, times a few reductions, and runs mlx-lm's server. It never falls back to
+anything.
 
 SIGTERM keeps its default disposition: nothing else ends a process that waits inside native code, and there is nothing
 to put in order first. The kernel takes back sockets, memory and, on macOS, what Metal had wired; to end by SIGKILL is
