@@ -162,11 +162,12 @@ def _running(first: Host, release: str) -> tuple[ReplicaConfiguration, AgentStat
 def _course(lab: _Lab, first: Host, release: str, running: ReplicaConfiguration) -> _Course:
     """Ask one point after the other, as long as there is something to learn and time for it."""
     course, began, name = _Course(), time.monotonic(), running.name
+    before = {point.wanted_tokens for _, each in lab.kept.of(name)[:1] for point in each.points}
     measuring = command(f"{layout.RELEASES}/{release}", "serving.agent.measure", "agent.json")
     with lab.progress.status(f"{name}: a first look") as status:
         while True:
             spent = time.monotonic() - began
-            step = following(running.context_tokens, running.slots, course.taken, spent)
+            step = following(running.context_tokens, running.slots, course.taken, spent, before)
             if isinstance(step, Done):
                 course.notes += [*summary.notes(course.taken), *(f"left out: {each}" for each in step.left_out)]
                 return course

@@ -6,7 +6,7 @@ tokens per second takes about a minute, one that writes three takes about two. W
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Final
@@ -74,13 +74,19 @@ class Done:
     left_out: tuple[str, ...] = ()
 
 
-def following(context: int, slots: int, taken: Sequence[Taken], spent: float) -> Asking | Done:
-    """What to ask of a replica next, after so many seconds. `context` is what prompt and answer may have together."""
+def following(
+    context: int, slots: int, taken: Sequence[Taken], spent: float, before: Collection[int] = ()
+) -> Asking | Done:
+    """What to ask of a replica next, after so many seconds.
+
+    `context` is what prompt and answer may have together; `before` are the lengths that were asked on another day,
+    which are asked again where that is not much too long, so that days can be compared.
+    """
     known = [each for each in taken if not each.sample.problem]
     if not known:
         return Asking(None, Order(1, _FIRST_NUMBERS, min(_ANSWER_TOKENS[1] // 2, context // 2), MOST_SECONDS / 2))
     shown = _shown(known)
-    wanted = _points(context, slots, known, shown)
+    wanted = _points(context, slots, known, shown, before)
     for number in range(ROUNDS):
         for point in wanted:
             count = sum(each.point == point for each in known)
@@ -126,12 +132,12 @@ def _prompt_rate(sample: Sample) -> float:
     return read / max(max(sample.first_token_seconds), 1e-6)
 
 
-def _points(context: int, slots: int, known: Sequence[Taken], shown: _Shown) -> list[Point]:
+def _points(context: int, slots: int, known: Sequence[Taken], shown: _Shown, before: Collection[int]) -> list[Point]:
     """The most telling first."""
     short = max(16, min(_SHORT, context // 8))
     asked = next((each.point.tokens for each in known if each.point and each.point.tokens > short), None)
     # Fixed once it was asked: later samples may show another rate.
-    long = asked or _power_of_two(min(context // 2, shown.prompt_rate * _LONG_PROMPT_SECONDS))
+    long = asked or _long(context, short, shown.prompt_rate * _LONG_PROMPT_SECONDS, before)
     single = [Point(short, 1)]
     has_short = any(each.point == single[0] for each in known)
     # How long a long one may be is told by a short one better than by the first look.
@@ -141,8 +147,13 @@ def _points(context: int, slots: int, known: Sequence[Taken], shown: _Shown) -> 
     return [*single, *longer, *many, *both]
 
 
+def _long(context: int, short: int, most: float, before: Collection[int]) -> int:
+    again = [tokens for tokens in before if short < tokens <= min(context // 2, 2 * most)]
+    return max(again, default=_power_of_two(min(context // 2, most)))
+
+
 def _power_of_two(tokens: float) -> int:
-    """The largest that is no larger, so that two days ask the same."""
+    """The largest that is no larger."""
     return 2 ** (int(max(1, tokens)).bit_length() - 1)
 
 

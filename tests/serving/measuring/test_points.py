@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pytest
@@ -36,11 +37,13 @@ class Imagined:
         return sample, first + order.answer_tokens * self.step(count)
 
 
-def measured(replica: Imagined, context: int = 8192, slots: int = 8) -> tuple[list[Taken], Done, float]:
+def measured(
+    replica: Imagined, context: int = 8192, slots: int = 8, before: Collection[int] = ()
+) -> tuple[list[Taken], Done, float]:
     """All samples, why no more, and how long it took."""
     taken: list[Taken] = []
     spent = 0.0
-    while not isinstance(step := following(context, slots, taken, spent), Done):
+    while not isinstance(step := following(context, slots, taken, spent, before), Done):
         sample, seconds = replica.asked(step.order)
         assert seconds <= step.order.seconds, "it is given the time that it takes"
         taken.append(Taken(step.point, step.order, sample))
@@ -95,10 +98,15 @@ def test_no_more_is_asked_at_once_than_there_are_slots_and_all_fits_into_the_con
         assert each.sample.prompt_tokens[0] + each.order.answer_tokens <= context
 
 
-def test_two_days_ask_the_same_although_one_is_a_little_slower():
-    points = [{each.point for each in measured(Imagined(50, rate))[0]} for rate in (520, 600)]
+def test_what_was_asked_another_day_is_asked_again_unless_it_is_much_too_long_now():
+    def lengths(rate: float, *before: int) -> set[int]:
+        taken, *_ = measured(Imagined(50, rate), before=before)
+        return {each.point.tokens for each in taken if each.point}
 
-    assert points[0] == points[1]
+    assert lengths(520) != lengths(600)
+    assert lengths(600, *lengths(520)) == lengths(520)
+    assert lengths(520, *lengths(600)) == lengths(600)
+    assert lengths(100, *lengths(600)) == lengths(100)
 
 
 def test_the_first_look_asks_for_little_and_does_not_count():
