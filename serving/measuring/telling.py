@@ -62,15 +62,15 @@ def _row(replica: MeasuredReplica, point: Measured) -> tuple[str, ...]:
         str(point.sequences),
         "-" if point.tokens_per_second is None else _figure(point.tokens_per_second, ".1f"),
         "-" if expected is None else f"{expected.tokens_per_second:.1f}",
-        f"{_figure(point.first_token_seconds, '.2f')} s",
+        _figure(point.first_token_seconds, ".2f", " s"),
         "-" if expected is None else f"{expected.first_token_seconds:.2f} s",
         _figure(point.prompt_tokens_per_second, ".0f"),
         str(point.rounds),
     )
 
 
-def _figure(figure: Figure, form: str) -> str:
-    return f"{figure.median:{form}} ±{figure.spread:.0%}"
+def _figure(figure: Figure, form: str, unit: str = "") -> str:
+    return f"{figure.median:{form}}{unit} ±{figure.spread:.0%}"
 
 
 def _reductions(replica: MeasuredReplica) -> Iterator[str]:
