@@ -1,4 +1,4 @@
-"""The bench on the stand-ins: it comes to its end, tells measured beside expected, and plans rest on it from then on."""
+"""The bench on the stand-ins: it comes to its end, tells measured beside expected, and plans rest on it afterwards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 RECEIPTS = ROOT / ".cidermill" / "standin.receipts"
 SECONDS = 700
-"""Two replicas, each in about two minutes where each token takes a tenth of a second, and twice as long for patience."""
+"""Two replicas, each in about two minutes where a token takes a tenth of a second, and as long again for patience."""
 
 
 @pytest.fixture(scope="module")
