@@ -25,7 +25,7 @@ _RELAY: Final = {"x-cidermill-relay": "1"}
 _FIELD: Final = "cidermill"
 """FIELD of `serving.rank.asked`, likewise."""
 _NUMBERS: Final = (10_000, 90_000)
-_LOOKS: Final = 50
+_LOOKS: Final = 20
 """How often it is looked whether the endpoint has counted the last request, which it does as it sends its end."""
 
 
@@ -74,6 +74,10 @@ def sample(door: Door, agent: Telling, token: str, order: Order, clock: Callable
         answers = [each.result() for each in asked]
     if problem := next((each.problem for each in answers if each.problem), ""):
         return Sample(problem=problem)
+    if any(each.cut for each in answers):
+        # What was cut off ends when the endpoint comes to it, and is counted then.
+        _left(agent)
+        return _told(answers, 0)
     return _told(answers, _others(agent, before, order.sequences))
 
 
@@ -201,6 +205,13 @@ def _others(agent: Telling, before: Mapping[str, Any], own: int) -> int:
             return more + under_way
     # It has not counted our own yet, so what is under way may be ours.
     return 0
+
+
+def _left(agent: Telling) -> None:
+    """Look until nothing is under way any more, so that the next point does not find us there."""
+    for _ in range(_LOOKS):
+        if _under_way(_endpoint(agent.told())) == 0:
+            return
 
 
 def _endpoint(state: Mapping[str, Any]) -> Mapping[str, Any]:

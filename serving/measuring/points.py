@@ -104,6 +104,8 @@ class _Shown:
     """Tokens per second."""
     steps: dict[int, float]
     """Seconds of a step, by how many sequences."""
+    given_up: tuple[Point, ...]
+    """Points whose time was over before any answer was whole."""
 
     def step(self, sequences: int) -> float:
         """Seconds that one step of so many will take at most, as far as can be told."""
@@ -122,6 +124,7 @@ def _shown(known: Sequence[Taken]) -> _Shown:
         tokens_per_number=max(0.1, sum(sum(each.sample.prompt_tokens) for each in known) / max(1, numbers)),
         prompt_rate=max((_prompt_rate(each.sample) for each in known), default=0.0) or 1.0,
         steps={count: median(seconds) for count, seconds in steps.items()},
+        given_up=tuple(each.point for each in known if each.point and not each.sample.first_token_seconds),
     )
 
 
@@ -169,6 +172,9 @@ def _answer_tokens(point: Point, shown: _Shown) -> int:
 
 def _against(point: Point, shown: _Shown, spent: float, count: int) -> str:
     """Why a point is not asked, which was asked so often already; "" when it is."""
+    for less in shown.given_up:
+        if less.tokens <= point.tokens and less.sequences <= point.sequences:
+            return f"{less} took too long already"
     step = shown.step(point.sequences)
     if point.sequences > 1 and step > LONGEST_STEP_SECONDS:
         return f"a step would take up to {step:.1f} s, and ranks that take none for 4 s are taken for frozen"

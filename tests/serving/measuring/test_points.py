@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -83,6 +83,17 @@ def test_more_at_once_is_not_asked_where_a_step_would_come_near_to_what_is_taken
 
     assert max(each.order.sequences for each in taken) == 1
     assert any("taken for frozen" in words for words in done.left_out)
+
+
+def test_a_point_that_was_given_up_is_not_asked_again_nor_a_longer_one_and_that_is_told():
+    taken, *_ = measured(Imagined(50, 2000))
+    cut = [replace(each, sample=Sample(cut=True)) if each.order.sequences > 1 else each for each in taken]
+    step = following(8192, 8, [each for each in cut if each.point != Point(8192 // 2, 8)], 10.0)
+
+    assert isinstance(step, Done)
+    assert step.left_out == (
+        "prompts of about 4096 tokens, 8 at once: prompts of about 256 tokens, 4 at once took too long already",
+    )
 
 
 @pytest.mark.parametrize("context", [256, 2048, 131072])
