@@ -16,6 +16,8 @@ from serving.measuring.expecting import as_served, expected, kind_of
 from serving.measuring.receipt import Measured, MeasuredCable, MeasuredMachine, MeasuredReplica
 from serving.measuring.receipts import Kept
 from serving.placement.constants import FITTED, Constants
+from serving.placement.speed import Setting
+from serving.placement.wish import Here
 from serving.rank.status import RankStatus
 from serving.seen import Mac, Seen
 
@@ -85,25 +87,27 @@ def beside(measured: MeasuredReplica, source: Callable[[], Source], kept: Kept) 
         ranks = [len(measured.machines)] if measured.sharding == "tensor" else []
         anatomy = source().anatomy(ranks, memory=False)
         measured = measured.model_copy(update={"kind": kind_of(anatomy)})
-        constants, rests_on = _basis(measured, anatomy, kept)
+        constants, rests_on, words = _basis(measured, anatomy, kept)
         points = expected(measured.points, as_served(anatomy, measured, constants), rests_on)
     except CidermillError as error:
         note = f"nothing is expected of it: {error}"
         return measured.model_copy(update={"notes": (*measured.notes, note.rstrip("."))})
-    return measured.model_copy(update={"points": tuple(points)})
+    return measured.model_copy(update={"points": tuple(points), "notes": (*measured.notes, *words)})
 
 
-def _basis(measured: MeasuredReplica, anatomy: Anatomy, kept: Kept) -> tuple[Constants, str]:
-    found, _ = calibration.find(kept, kind_of(anatomy), measured.software, measured.name)
+def _basis(measured: MeasuredReplica, anatomy: Anatomy, kept: Kept) -> tuple[Constants, str, tuple[str, ...]]:
+    """The constants to expect with, what they rest on, and what has to be said of what was measured before."""
+    found, reasons = calibration.find(kept, kind_of(anatomy), measured.software, measured.name)
     made = None if found is None else calibration.of(*found, anatomy)
     at = as_served(anatomy, measured)
-    if made is None or (made.here.sharding, made.here.ranks, made.here.transport) != (
-        at.sharding,
-        at.ranks,
-        at.transport,
-    ):
-        return FITTED, PUBLISHED
-    return made.here.constants, f"measured here on {made.here.day}"
+    if made is None or _how(made.here) != _how(at):
+        return FITTED, PUBLISHED, reasons
+    words = tuple(f"on {made.here.day} {each}" for each in made.words)
+    return made.here.constants, f"measured here on {made.here.day}", (*reasons, *words)
+
+
+def _how(served: Here | Setting) -> tuple[str, int, str | None]:
+    return served.sharding, served.ranks, served.transport
 
 
 def _machine(name: str, seen: Seen) -> MeasuredMachine:

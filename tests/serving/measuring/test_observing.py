@@ -38,6 +38,15 @@ def test_with_one_it_is_what_the_lab_was_before():
     assert first.expected.tokens_per_second == pytest.approx(20.0, rel=0.1)
 
 
+def test_what_has_to_be_said_of_what_was_measured_before_is_said():
+    old = receipt(replica(kind=KIND, mlx="0.32.1"), day=19)
+    slow = receipt(replica(point(rate=0.1), point(1024, rate=0.1), kind=KIND), day=18)
+    notes = beside(replica(), weights, kept(old, slow)).notes
+
+    assert any("2026-11-19 is not used: it ran mlx 0.32.1" in note for note in notes)
+    assert any(note.startswith("on 2026-11-18 writing took") and "beyond belief" in note for note in notes)
+
+
 def test_another_split_of_before_says_nothing_of_this_one():
     before = kept(receipt(replica(kind=KIND, sharding="pipeline")))
     (first, *_) = beside(replica(), weights, before).points
