@@ -24,6 +24,7 @@ _RELAY: Final = {"x-cidermill-relay": "1"}
 """HEADER of `serving.endpoint.relayed`, which cannot be imported without pydantic."""
 _FIELD: Final = "cidermill"
 """FIELD of `serving.rank.asked`, likewise."""
+_BESIDE: Final = "the requests could not all begin together"
 _NUMBERS: Final = (10_000, 90_000)
 _LOOKS: Final = 20
 """How often it is looked whether the endpoint has counted the last request, which it does as it sends its end."""
@@ -72,8 +73,10 @@ def sample(door: Door, agent: Telling, token: str, order: Order, clock: Callable
     with ThreadPoolExecutor(order.sequences) as pool:
         asked = [pool.submit(_asked, door, token, order, together, until, clock) for _ in range(order.sequences)]
         answers = [each.result() for each in asked]
-    if problem := next((each.problem for each in answers if each.problem), ""):
-        return Sample(problem=problem)
+    # One that fails before all have begun takes the others with it; its own words come first.
+    problems = sorted((each.problem for each in answers if each.problem), key=_BESIDE.__eq__)
+    if problems:
+        return Sample(problem=problems[0])
     if any(each.cut for each in answers):
         # What was cut off ends when the endpoint comes to it, and is counted then.
         _left(agent)
@@ -114,7 +117,9 @@ def _asked(
         _listen(connection.getresponse(), answer, until, clock)
     except TimeoutError:
         answer.cut = True
-    except (OSError, http.client.HTTPException, BrokenBarrierError) as error:
+    except BrokenBarrierError:
+        answer.problem = _BESIDE
+    except (OSError, http.client.HTTPException) as error:
         together.abort()
         answer.problem = f"the endpoint did not answer: {type(error).__name__} {error}".rstrip()
     finally:
