@@ -187,12 +187,16 @@ def _sample(first: Host, measuring: list[str], order: Order) -> Sample:
         succeeded, output = run(first, shlex.join(measuring), timeout_seconds=seconds, as_root=True, stdin=told)
     except (TimeoutError, OSError, EOFError, SSHException) as error:
         return Sample(problem=f"{machine_name(first)} did not answer within {seconds} s {error}".rstrip())
-    if "No module named 'serving.agent.measure'" in output.stderr or "No module named serving.agent" in output.stderr:
+    if "No module named" in output.stderr:
         return Sample(problem="its release is older than this command. Deploy first")
     documents = [line for line in output.stdout_lines if line.startswith("{")]
     if not succeeded or not documents:
         return Sample(problem=output.stderr.strip() or "the command on the Mac ended without a word")
-    return _SAMPLE.validate_json(documents[-1])
+    try:
+        return _SAMPLE.validate_json(documents[-1])
+    except ValidationError as error:
+        said = documents[-1][:200]
+        return Sample(problem=f"the command on the Mac said {said!r} ({error.error_count()} faults). Deploy first")
 
 
 def _told(step: Asking, sample: Sample) -> str:

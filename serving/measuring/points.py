@@ -145,7 +145,9 @@ def _points(context: int, slots: int, known: Sequence[Taken], shown: _Shown, bef
     has_short = any(each.point == single[0] for each in known)
     # How long a long one may be is told by a short one better than by the first look.
     longer = [Point(long, 1)] if has_short and long >= 2 * short else []
-    many = [Point(short, count) for count in sorted({slots, -(-slots // 2)} - {1})]
+    # From few to many: each tells whether a step of the next will not be too long.
+    counts = {count for count in (2, -(-slots // 2), slots) if 1 < count <= slots}
+    many = [Point(short, count) for count in sorted(counts)]
     both = [Point(long, slots)] if longer and slots > 1 else []
     return [*single, *longer, *many, *both]
 

@@ -93,6 +93,7 @@ def test_a_replica_is_measured_to_its_end_and_what_was_left_out_is_told(tmp_path
             {"samples": ["/opt/python: No module named serving.agent.measure"]},
             "ended early, at a first look: its release is older than this command. Deploy first",
         ),
+        ({"samples": [{"prompt_tokens": "many"}]}, "the command on the Mac said"),
         ({"samples": [asdict(Sample(problem="it is busy with 2 requests of others"))]}, "it is busy with 2 requests"),
     ],
 )
