@@ -54,7 +54,7 @@ def world(*samples: Sample | str, **changes: Any) -> dict[str, Any]:
 def benched(directory: Path, told: dict[str, Any]) -> dict[str, Any]:
     (directory / "world.json").write_text(json.dumps(told))
     command = [sys.executable, "-m", "tests.operations.benched", str(directory)]
-    done = run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
