@@ -40,6 +40,7 @@ from serving import (
 )
 from serving.anatomy.keeping import anatomies
 from serving.cluster import Cluster
+from serving.measuring import receipts
 from serving.placement import declared as placing
 from serving.placement.advising import advice
 from serving.weights import manifests
@@ -63,7 +64,8 @@ keys = control.kept_secrets(cluster.name, [hidden.CLUSTER_TOKEN, hidden.GATEWAY_
 planned = plan.Plan(cluster, lab, weights_files, packages, placed, control.digests(keys))
 clients = {"path": control.client_file(cluster.name), "variables": report.variables(cluster, keys[hidden.GATEWAY_KEY])}
 rolling = fleet.once(roll.of, planned, facts, launchd.differing)
-fleet.settled(__file__, plan=fleet.once(forecast.lines, rolling))
+measured = fleet.once(receipts.read, control.receipts(cluster.name))
+fleet.settled(__file__, plan=fleet.once(forecast.lines, rolling, measured))
 
 # Prepare: everything that disturbs nobody, on all Macs at once.
 accounts.service_account(account, name=f"Create account {account}", uid=cluster.account.uid, home=layout.STATE)

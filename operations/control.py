@@ -135,6 +135,11 @@ def client_file(cluster: str) -> Path:
     return DIRECTORY / f"{cluster}.env"
 
 
+def receipts(cluster: str) -> Path:
+    """The directory of what was measured of a cluster; it may not be there."""
+    return DIRECTORY / f"{cluster}.receipts"
+
+
 def forgotten(cluster: str) -> list[Path]:
     """Remove what is kept of a cluster, and say which files that were: its keys open nothing any more."""
     kept = [path for path in (_secrets_file(cluster), client_file(cluster)) if path.exists()]

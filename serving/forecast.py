@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from serving import updating
 from serving.declared import Replica
+from serving.measuring.receipts import NONE, Kept
+from serving.measuring.telling import forecast
 from serving.placement.advising import expected
 from serving.placement.declared import Placed
 from serving.record import Proven
@@ -13,22 +15,23 @@ from serving.roll import Roll
 from serving.rolling import Turn
 
 
-def lines(roll: Roll) -> list[str]:
-    """The whole roll, a line for each step; none when no replica changes."""
+def lines(roll: Roll, kept: Kept = NONE) -> list[str]:
+    """The whole roll, a line for each step; none when no replica changes. `kept` is what was measured of the lab."""
     turns = [turn for turn in roll.turns if turn.changes]
     if not turns:
         return []
-    steps = [line for number, turn in enumerate(turns, start=1) for line in _turn(roll, number, turn)]
+    steps = [line for number, turn in enumerate(turns, start=1) for line in _turn(roll, number, turn, kept)]
     return [
         "",
         "The roll, in turns; each begins only when the one before it is proven:",
         *steps,
+        *(f"note: {problem}" for problem in kept.problems),
         *_afterwards(roll),
         "",
     ]
 
 
-def _turn(roll: Roll, number: int, turn: Turn) -> Iterator[str]:
+def _turn(roll: Roll, number: int, turn: Turn, kept: Kept) -> Iterator[str]:
     yield f"{number}. {_title(turn)}"
     for old in turn.drained:
         yield f"   drain {old.name}: {_drained(roll, turn, old)}"
@@ -40,6 +43,7 @@ def _turn(roll: Roll, number: int, turn: Turn) -> Iterator[str]:
         if isinstance(placed, Placed):
             yield f"   expect of {turn.name}: {expected(placed)}"
         yield f"   prove {turn.name}: {_proof(roll, turn.replica)}"
+        yield from _speed(roll, turn.replica, kept)
         yield f"   pause of {turn.name}: {_pause(turn, turn.replica)}; {_meanwhile(roll, turn)}"
     else:
         yield f"   {_meanwhile(roll, turn)}"
@@ -89,6 +93,12 @@ def _proof(roll: Roll, replica: Replica) -> str:
     manifest = roll.plan.manifests[replica.weights]
     transport = f"transport {replica.transport}, " if replica.transport else ""
     return f"{transport}weights {replica.weights} ({manifest.digest[:12]}) on every Mac, the golden question{speed}"
+
+
+def _speed(roll: Roll, replica: Replica, kept: Kept) -> Iterator[str]:
+    told = forecast(kept, replica.name, roll.plan.manifests[replica.weights].digest, replica.machines)
+    if told:
+        yield f"   measured of {replica.name}: {told}"
 
 
 def _pause(turn: Turn, replica: Replica) -> str:

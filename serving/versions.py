@@ -23,6 +23,7 @@ PROOF: dict[str, dict[str, Any]] = {
     "software": {
         "imports": [
             "serving.agent.daemon",
+            "serving.agent.measure",
             "serving.agent.status",
             "serving.links.confirm",
             "serving.links.daemon",
@@ -35,3 +36,9 @@ PROOF: dict[str, dict[str, Any]] = {
 
 JACCL_WHEEL = {"mlx-metal": "macosx_26"}
 """JACCL is compiled into this wheel only; those for macOS 14 and 15 install as well and carry a stub."""
+
+
+def node() -> tuple[str, str]:
+    """MLX and mlx-lm, as every rank has them."""
+    versions = PROOF["node"]["versions"]
+    return versions["mlx"], versions["mlx-lm"]

@@ -14,10 +14,11 @@ from operations.command.connecting import Connected, connected, console
 from operations.console import drawn
 from operations.inventory import machine_name
 from operations.rehearsal import Difference, rehearsal
-from serving import certificate, daemons, layout, looking, report, seen, verdict
+from serving import certificate, daemons, layout, looking, report, seen, verdict, versions
 from serving.anatomy.keeping import anatomies
 from serving.cluster import Cluster
 from serving.hidden import references
+from serving.measuring import receipts, regressing
 from serving.placement import declared as placing
 from serving.verdict import Finding
 from serving.weights import manifests
@@ -42,12 +43,16 @@ def _findings(lab: Connected) -> tuple[dict[str, seen.Seen], list[Finding]]:
     fleet.rehearse(DEPLOY_FILE, [host for host in hosts if host.connected] or hosts[:1])
     # The deploy file has worked these out already.
     looked = fleet.once(seen.lab, fleet.looked(lab.state))
-    sizes = looking.sizes(fleet.once(manifests, lab.cluster))
-    known = fleet.once(anatomies, lab.cluster, fleet.once(manifests, lab.cluster))
+    files = fleet.once(manifests, lab.cluster)
+    known = fleet.once(anatomies, lab.cluster, files)
     placed = fleet.once(placing.placed, lab.cluster, looked, known)
+    sizes = looking.sizes(files)
     judged = [*fleet.once(verdict.findings, lab.cluster, looked, sizes, placed), *_secrets(lab.cluster, looked)]
     names = {host.name: machine_name(host) for host in hosts}
-    found = [*judged, *_drift(_causes(lab.cluster, rehearsal().differences, names, judged), names, judged)]
+    digests = {name: manifest.digest for name, manifest in files.items()}
+    kept = receipts.read(control.receipts(lab.cluster.name))
+    measured = regressing.findings(lab.cluster, looked, kept, digests, versions.node())
+    found = [*judged, *measured, *_drift(_causes(lab.cluster, rehearsal().differences, names, judged), names, judged)]
     order = [machine.name for machine in lab.cluster.machines]
     return looked, sorted(found, key=lambda finding: order.index(finding.machine))
 

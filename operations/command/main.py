@@ -30,6 +30,18 @@ def doctor(inventory: Path, *, as_json: bool) -> None:
 
 @main.command()
 @_INVENTORY
+@click.option("--json", "as_json", is_flag=True, help="Print the receipt in place of the table.")
+def bench(inventory: Path, *, as_json: bool) -> None:
+    """Measure every replica that serves, one after the other, and keep a receipt; a minute or two for each."""
+    from operations.command.bench import bench
+    from serving.command.refusing import refusing
+
+    with refusing():
+        raise SystemExit(bench(inventory, as_json=as_json))
+
+
+@main.command()
+@_INVENTORY
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document in place of the tables.")
 def history(inventory: Path, *, as_json: bool) -> None:
     """Tell who serves what, since when and from which release, and what was before."""
@@ -78,10 +90,15 @@ def plan(weights: str | None, **options: Any) -> None:
     WEIGHTS is a directory, a config.json or a name on the Hugging Face hub, of which its config, index and
     tokenizer are fetched. In the place of weights an inventory file plans every replica of it.
     """
+    from operations import control
     from operations.command.connecting import executed
     from serving.command.plan import plan
     from serving.command.refusing import refusing
+    from serving.measuring.receipts import Kept, read
 
-    given = executed(Path(weights))["cluster"] if weights is not None and weights.endswith(".py") else weights
+    given, kept = weights, Kept()
+    if weights is not None and weights.endswith(".py"):
+        given = executed(Path(weights))["cluster"]
+        kept = read(control.receipts(given.name))
     with refusing():
-        raise SystemExit(plan(given, **options))
+        raise SystemExit(plan(given, kept=kept, **options))

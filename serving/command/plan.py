@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
+from serving import versions
 from serving.anatomy.quantising import Quantisation, parsed
 from serving.anatomy.reading import Source
 from serving.cluster import Cluster
 from serving.command.drawing import in_terminal, into_png, wide_console
 from serving.command.sources import source_of
+from serving.declared import Replica
 from serving.errors import PlacementRefused
+from serving.measuring.calibration import find
+from serving.measuring.calibration import of as calibration_of
+from serving.measuring.expecting import kind_of
+from serving.measuring.receipts import NONE, Kept
 from serving.placement.advising import advice, expected
 from serving.placement.chips import Machine, machine
 from serving.placement.choosing import RANKS
@@ -23,10 +29,7 @@ from serving.placement.curves import against_context, against_machines
 from serving.placement.deciding import Decision, decide
 from serving.placement.declared import Placed, judged_replica, machines_of, wish_of
 from serving.placement.telling import COLUMNS, about, choice_document, document, rows, spoken
-from serving.placement.wish import Wish
-
-Planned = tuple[Decision, Placed | None]
-"""A decision on all choices, and how the one that is declared fares, where one is."""
+from serving.placement.wish import Here, Wish
 
 LIGHTER = (8, 6, 4)
 """Bits that are tried where nothing works."""
@@ -35,29 +38,54 @@ MORE = (2, 4, 8)
 """Splits that are looked at then, for machines that would have to be added."""
 
 
-def plan(weights: str | Cluster | None, *, as_json: bool = False, plot: Path | None = None, **wanted: Any) -> int:
+@dataclass(frozen=True)
+class Planned:
+    """A decision on all choices, how the one that is declared fares, where one is, and what has to be said of both."""
+
+    decision: Decision
+    declared: Placed | None = None
+    words: tuple[str, ...] = ()
+
+    @property
+    def works(self) -> bool:
+        """Whether it can be served, as it is declared where it is."""
+        return self.decision.winner is not None and (self.declared is None or self.declared.choice.works)
+
+
+def plan(
+    weights: str | Cluster | None,
+    *,
+    as_json: bool = False,
+    plot: Path | None = None,
+    kept: Kept = NONE,
+    **wanted: Any,
+) -> int:
     """Print the decisions on weights, or on every replica of a cluster; 0 when all can be served as declared, else 1.
 
-    `wanted`: machines, quantise, context, slots, transport, fast_synch. Raises PlacementRefused, and what reading
-    weights raises.
+    `kept` are the receipts of a cluster. `wanted`: machines, quantise, context, slots, transport, fast_synch. Raises
+    PlacementRefused, and what reading weights raises.
     """
-    planned = list(_planned(weights, **wanted))
+    planned = list(_planned(weights, kept, **wanted))
     if as_json:
-        documents = [document(decision) | _declared_document(declared) for decision, declared in planned]
+        documents = [_document(each) for each in planned]
         print(json.dumps(documents[0] if len(documents) == 1 else documents, indent=2))
     else:
-        for decision, declared in planned:
-            _print(decision)
-            _print_declared(declared)
+        for each in planned:
+            _print(each)
+            _print_declared(each.declared)
     if plot is not None:
-        decision, _ = planned[0]
+        decision = planned[0].decision
         into_png(plot, decision.weights.name, *_curves(decision))
-    works = (decision.winner is not None and (not each or each.choice.works) for decision, each in planned)
-    return 0 if all(works) else 1
+    return 0 if all(each.works for each in planned) else 1
 
 
 def _planned(
-    weights: str | Cluster | None, *, machines: Sequence[str] = (), quantise: str | None = None, **changes: Any
+    weights: str | Cluster | None,
+    kept: Kept,
+    *,
+    machines: Sequence[str] = (),
+    quantise: str | None = None,
+    **changes: Any,
 ) -> Iterator[Planned]:
     if weights is None:
         raise PlacementRefused(
@@ -67,20 +95,40 @@ def _planned(
     asked = {name: value for name, value in changes.items() if value}
     bits = _quantisation(quantise)
     if isinstance(weights, Cluster):
-        yield from _of_cluster(weights, bits, asked)
+        yield from _of_cluster(weights, bits, asked, kept)
         return
     if not machines:
         raise PlacementRefused(f"cannot place '{weights}': no machine was given. Name each: --machine 'M3 Ultra 512'.")
     taken = [replace(machine(words), name=f"mac-{number}") for number, words in enumerate(machines, start=1)]
-    yield _decided(source_of(weights, bits), taken, Wish(**asked)), None
+    yield Planned(_decided(source_of(weights, bits), taken, Wish(**asked)))
 
 
-def _of_cluster(cluster: Cluster, bits: Quantisation | None, asked: dict[str, Any]) -> Iterator[Planned]:
+def _of_cluster(cluster: Cluster, bits: Quantisation | None, asked: dict[str, Any], kept: Kept) -> Iterator[Planned]:
     for replica in cluster.replicas:
         source = source_of(cluster.weights_of(replica).path, bits)
-        machines, wish = machines_of(cluster, replica), replace(wish_of(cluster, replica), **asked)
+        here, words = _measured(source, replica, kept)
+        machines, wish = machines_of(cluster, replica), replace(wish_of(cluster, replica), here=here, **asked)
         decision = _decided(source, machines, wish)
-        yield decision, judged_replica(decision.weights, replica, machines, wish)
+        declared = judged_replica(decision.weights, replica, machines, wish)
+        yield Planned(decision, declared, (*kept.problems, *words))
+
+
+def _measured(source: Source, replica: Replica, kept: Kept) -> tuple[Here | None, tuple[str, ...]]:
+    """What the lab has measured of weights like a replica's, if it has, and what to say of it."""
+    if not kept.receipts:
+        return None, ()
+    found, reasons = find(kept, kind_of(source.whole), versions.node(), replica.name)
+    if found is None:
+        return None, reasons
+    receipt, measured = found
+    ranks = [len(measured.machines)] if measured.sharding == "tensor" else []
+    calibration = calibration_of(receipt, measured, source.anatomy(ranks, memory=False))
+    if calibration is None:
+        return None, (
+            *reasons,
+            f"of '{measured.name}' nothing was measured on {receipt.day} that constants follow from",
+        )
+    return calibration.here, (*reasons, *calibration.words)
 
 
 def _decided(source: Source, machines: Sequence[Machine], wish: Wish) -> Decision:
@@ -104,12 +152,14 @@ def _quantisation(words: str | None) -> Quantisation | None:
     return found
 
 
-def _print(decision: Decision) -> None:
-    console = wide_console()
+def _print(planned: Planned) -> None:
+    decision, console = planned.decision, wide_console()
     console.print(about(decision.weights), markup=False)
     console.print(spoken(decision.weights.speech), markup=False)
     for note in decision.weights.notes:
         console.print(f"Note: {note}.", markup=False)
+    for words in planned.words:
+        console.print(f"Note: {words.rstrip('.')}.", markup=False)
     wish = decision.wish
     console.print(
         f"Planned for {wish.context} tokens in each of {wish.slots} slots, conversations half full"
@@ -142,11 +192,13 @@ def _print_declared(declared: Placed | None) -> None:
         console.print(line, markup=False)
 
 
-def _declared_document(declared: Placed | None) -> dict[str, Any]:
+def _document(planned: Planned) -> dict[str, Any]:
+    told = document(planned.decision) | {"notes": list(planned.words)}
+    declared = planned.declared
     if declared is None:
-        return {}
-    told = choice_document(declared.choice) | {"replica": declared.name, "nearest": list(declared.nearest)}
-    return {"declared": told, "works": declared.choice.works}
+        return told
+    replica = choice_document(declared.choice) | {"replica": declared.name, "nearest": list(declared.nearest)}
+    return told | {"declared": replica, "works": declared.choice.works}
 
 
 def _curves(decision: Decision) -> tuple[Any, Any]:

@@ -19,6 +19,9 @@ Refusing = Callable[[Anatomy, Choice, Wish], list[str]]
 RANKS = (2, 3, 4, 5, 6, 7, 8)
 """How many machines a copy is planned over at most."""
 
+LEAST_BAND = 0.05
+"""Of what was measured here: days differ by that, however near to each other the rounds of one day were."""
+
 
 def choices(weights: Anatomy, machines: Sequence[Machine], wish: Wish) -> list[Choice]:
     """All of them: those that work by what they serve at once, the best first, then those that are refused."""
@@ -32,7 +35,7 @@ def judged(weights: Anatomy, choice: Choice, wish: Wish, *, against: Refusing = 
 
     `against` tells what speaks against it.
     """
-    at = setting(weights, choice, fast_synch=wish.fast_synch)
+    at = setting(weights, choice, wish)
     slots = -(-wish.slots // choice.copies)
     known = replace(choice, needs=tuple(memory.needs(at, wish.context, slots)))
     refused = tuple(against(weights, known, wish))
@@ -76,7 +79,7 @@ def _expected(at: Setting, choice: Choice, wish: Wish) -> Expected:
     half = max(1, wish.context // 2)
     slots = -(-wish.slots // choice.copies)
     first = speed.prompt_seconds(at, half)
-    band, rests_on = _band(at, choice)
+    band, rests_on = _basis(at, choice, wish)
     return Expected(
         answer=1 / speed.decode_seconds(at, half),
         answers=wish.slots / speed.decode_seconds(at, half, slots),
@@ -85,6 +88,15 @@ def _expected(at: Setting, choice: Choice, wish: Wish) -> Expected:
         band=band,
         rests_on=rests_on,
     )
+
+
+def _basis(at: Setting, choice: Choice, wish: Wish) -> tuple[float, str]:
+    """What the numbers rest on: this lab where it has measured, else what was published."""
+    band, published = _band(at, choice)
+    here = "" if wish.here is None else wish.here.rests_on(choice)
+    if wish.here is None or not here:
+        return band, published
+    return (max(wish.here.band, LEAST_BAND), here) if wish.here.is_the_same(choice) else (band, here)
 
 
 def _band(at: Setting, choice: Choice) -> tuple[float, str]:

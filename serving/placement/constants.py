@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Constants:
-    """Seconds, shares and rates. The first block was fitted on TRAINING; the second was taken from publications."""
+    """Seconds, shares and rates. The first block was fitted on TRAINING; the second was taken from publications; the
+    third is a lab's own.
+    """
 
     bandwidth_share: float = 0.898
     """Of the chip's bandwidth, what reading weights reaches."""
@@ -46,6 +48,15 @@ class Constants:
     """From one Mac to the next."""
     batched_compute_share: float = 0.29
     """Of the chip's rate, what several sequences at once reach; from one source, and not validated."""
+
+    decoding_factor: float = 1.0
+    """What a lab has measured, as factors on seconds; 1 is as above. Of a step without its collectives and hops."""
+    prompt_factor: float = 1.0
+    """Of reading prompts, collectives and hops left out."""
+    latency_factor: float = 1.0
+    """Of a small collective."""
+    transfer_factor: float = 1.0
+    """Of the bytes of a large one."""
 
 
 FITTED = Constants()

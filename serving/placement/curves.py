@@ -41,7 +41,7 @@ def against_machines(choices: Sequence[Choice]) -> list[Curve]:
 
 
 def _points(weights: Anatomy, choice: Choice, wish: Wish) -> list[tuple[int, float]]:
-    at = setting(weights, choice, fast_synch=wish.fast_synch)
+    at = setting(weights, choice, wish)
     return [
         (context, 1 / speed.decode_seconds(at, context))
         for context in CONTEXTS

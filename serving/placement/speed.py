@@ -107,14 +107,14 @@ def _slowest(machines: Sequence[Machine]) -> Chip:
 
 
 def _bytes_per_second(chip: Chip, constants: Constants) -> float:
-    return constants.bandwidth_share * chip.bandwidth * 1e9
+    return constants.bandwidth_share * chip.bandwidth * 1e9 / constants.decoding_factor
 
 
 def _launched(weights: Anatomy, part: float, chip: Chip, constants: Constants) -> float:
     work = weights.work
     share = constants.newer_launch_share if chip.generation >= 4 else 1.0
     whole = work.launches * constants.launch_seconds + work.command_buffers * constants.handing_seconds
-    return part * share * whole
+    return part * share * whole * constants.decoding_factor
 
 
 def _cache_seconds(setting: Setting, chip: Chip, context: float, sequences: int, first: int, last: int) -> float:
@@ -133,7 +133,7 @@ def _batched(setting: Setting, chip: Chip, sequences: int) -> float:
     """What the arithmetic of several sequences takes where it is more than reading the weights."""
     if sequences == 1:
         return 0.0
-    rate = setting.constants.batched_compute_share * chip.tflops * 1e12
+    rate = setting.constants.batched_compute_share * chip.tflops * 1e12 / setting.constants.decoding_factor
     return 2 * sequences * setting.weights.active_parameters / rate
 
 
@@ -148,12 +148,15 @@ def _collectives(setting: Setting, sequences: int) -> float:
 def collective_seconds(setting: Setting, size: float) -> float:
     """Seconds to add up `size` bytes over all ranks, so that all have the sum."""
     ranks, constants = setting.ranks, setting.constants
+    bytes_seconds = constants.transfer_factor * size
     if setting.transport == "ring":
-        return constants.tcp_collective_seconds * (ranks - 1) + size / constants.tcp_bytes_per_second
+        latency = constants.tcp_collective_seconds * (ranks - 1)
+        return constants.latency_factor * latency + bytes_seconds / constants.tcp_bytes_per_second
     slow = 0.0 if setting.fast_synch else constants.slow_sync_seconds
     # A mesh sends to all peers at once; a ring hands on from one to the next.
     peers = 1 + (ranks - 2) / 2 if setting.transport != "jaccl-ring" else ranks - 1
-    return constants.collective_seconds * peers + slow + size / _reduction_rate(constants, ranks)
+    latency = constants.collective_seconds * peers + slow
+    return constants.latency_factor * latency + bytes_seconds / _reduction_rate(constants, ranks)
 
 
 def _reduction_rate(constants: Constants, ranks: int) -> float:
@@ -198,6 +201,6 @@ def _expert_excess(weights: Anatomy, size: int, constants: Constants) -> float:
 
 def _prompt_rate(chip: Chip, constants: Constants) -> float:
     if chip.prompt_tflops is not None:
-        return chip.prompt_tflops * 1e12
+        return chip.prompt_tflops * 1e12 / constants.prompt_factor
     newer = constants.newer_compute_share if chip.generation >= 4 else 1.0
-    return constants.compute_share * newer * chip.tflops * 1e12
+    return constants.compute_share * newer * chip.tflops * 1e12 / constants.prompt_factor

@@ -3,7 +3,8 @@
 It compares the weights with their manifest, makes sure the declared transport is in this MLX build, says `checked` and
 waits for one line on its standard input: all ranks of a generation must join within seconds of each other (MLX 0.32.4:
 four or five connection attempts, then an exception, while the listening side waits for ever). Then it initialises the
-transport strictly, compares size and rank, and runs mlx-lm's server. It never falls back to anything.
+transport strictly, compares size and rank, times a few reductions, and runs mlx-lm's server. It never falls back to
+anything.
 
 SIGTERM keeps its default disposition: nothing else ends a process that waits inside native code, and there is nothing
 to put in order first. The kernel takes back sockets, memory and, on macOS, what Metal had wired; to end by SIGKILL is
@@ -27,7 +28,7 @@ from threading import Event, Thread
 from types import TracebackType
 
 from serving.errors import TransportRefused, WeightsDamaged
-from serving.rank.status import Exit, RankSpec, RankStatus, StatusFile, Ticks, ending
+from serving.rank.status import Collective, Exit, RankSpec, RankStatus, StatusFile, Ticks, ending
 from serving.rank.weights_check import verify
 from serving.transport import environment
 
@@ -145,8 +146,18 @@ def _join(spec: RankSpec, status: StatusFile) -> Exit | None:
         return _not_joined(
             spec, status, f"seen rank {rank} of {size}, needed rank {replica.rank} of {len(replica.members)}"
         )
-    status.report(phase="loading", transport=replica.transport, size=size, rank=rank)
+    try:
+        reduction = None if backend is None else _collective()
+    except RuntimeError as error:
+        return _not_joined(spec, status, f"the first reduction failed: {error}")
+    status.report(phase="loading", transport=replica.transport, size=size, rank=rank, collective=reduction)
     return None
+
+
+def _collective() -> Collective:
+    from serving.rank import collective  # loads MLX
+
+    return collective.measured()
 
 
 def _not_joined(spec: RankSpec, status: StatusFile, seen: str) -> Exit:

@@ -63,6 +63,21 @@ class RankSpec(Declared):
     tick_file: str
 
 
+class Collective(Declared):
+    """A reduction over all ranks, as one of them sees it: `serving.rank.collective`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    seconds: float
+    """For a small one, a kernel before it included."""
+    bytes_per_second: float | None
+    """Of a large one, beyond that; None where it took no longer."""
+    small_bytes: int
+    large_bytes: int
+    spread: float
+    """Half of what lay between the fastest and the slowest round of small ones, as a share of their median."""
+
+
 class RankStatus(Declared):
     """What a rank says of itself. Beyond `joining` everything is as MLX reports it, not as it was declared."""
 
@@ -87,6 +102,8 @@ class RankStatus(Declared):
     """Digest of the manifest that every file on disk was compared with."""
     mlx: str | None = None
     mlx_lm: str | None = None
+    collective: Collective | None = None
+    """None for one machine alone, and before the ranks have met."""
 
 
 class StatusFile:

@@ -39,10 +39,10 @@ def deploy(inventory: Path, *flags: str) -> Run:
     return Run(run.returncode, run.stdout)
 
 
-def cidermill(*words: str | Path) -> Run:
+def cidermill(*words: str | Path, seconds: float = 300) -> Run:
     """`cidermill WORDS`, standard output alone: a report, or a document."""
     command = [Path(sys.executable).with_name("cidermill"), *words]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds)
     return Run(run.returncode, run.stdout or run.stderr)
 
 

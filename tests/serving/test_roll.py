@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from serving.configuration import AgentConfiguration
 from serving.errors import RecordUnreadable
 from serving.record import Record
 from serving.roll import Roll, of
+from tests.serving.measuring.receipts import kept, receipt, replica
 from tests.serving.test_plan import plan
 
 MACHINES = ("m1", "m2", "m3", "m4")
@@ -212,6 +214,16 @@ def test_the_forecast_tells_each_macs_way_the_pause_and_who_serves_meanwhile():
     assert "pause of a: about 12 s, as last time, at most 600 s; meanwhile b (4 slots) serves" in text
     assert "if it is not proven: back to a (agent-0000) by itself" in text
     assert "the last 3 releases stay" in text
+
+
+def test_the_forecast_tells_what_was_measured_of_what_is_rolled_and_of_receipts_that_cannot_be_read():
+    measured = replica(digest=plan().manifests["w"].digest)
+    text = "\n".join(forecast.lines(roll(), replace(kept(receipt(measured)), problems=("cannot read x.json",))))
+
+    assert "measured of a: 50.0 tokens/s after prompts of 256 tokens" in text
+    assert "on 2026-11-20)" in text
+    assert "measured of b" not in text
+    assert "note: cannot read x.json" in text
 
 
 def test_the_forecast_of_an_only_replica_tells_that_requests_wait_and_for_how_long():

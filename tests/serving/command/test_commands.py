@@ -1,6 +1,7 @@
 """`cidermill plan` and `cidermill evaluate`, beneath the options of the console."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from serving.command.plan import plan
 from serving.errors import CidermillError, MachineUnknown
 from serving.evaluation.rows import COLUMNS
 from tests.serving.dimensions import LLAMA_8B, SMALL
+from tests.serving.measuring.receipts import kept, receipt, replica
 from tests.weights import PATH
 
 TWO = ("M3 Ultra 512", "M3 Ultra 512")
@@ -119,6 +121,45 @@ def test_a_declaration_that_cannot_work_ends_with_1_though_another_would(capsys:
     told = capsys.readouterr().out
     assert "replica a is refused: [7, 6] are 13 layers, 'cider-1' has 12." in told
     assert "Nearest to the declaration: pipeline_layers='by memory', which is [6, 6]." in told
+
+
+def lab() -> Cluster:
+    machines = [
+        {"name": f"mac-{n}", "address": f"192.0.2.{n}", "chip": "Apple M3 Ultra", "memory_gb": 512} for n in (1, 2)
+    ]
+    split = {"machines": ["mac-1", "mac-2"], "transport": "ring", "sharding": "tensor", "context_tokens": 4096}
+    return Cluster.model_validate(
+        {
+            "name": "lab",
+            "machines": machines,
+            "links": [{"between": ["mac-1", "mac-2"]}],
+            "weights": [{"name": "cider-1", "path": str(PATH), "golden": {"question": "?", "answer": "!"}}],
+            "replicas": [{"name": "a", "weights": "cider-1", **split}],
+            "gateway": {"machine": "mac-1"},
+        }
+    )
+
+
+def test_a_plan_of_an_inventory_rests_on_what_was_measured_there_and_says_so(capsys: pytest.CaptureFixture[str]):
+    known = kept(receipt(replica(kind="qwen2, 16 bit")))
+
+    assert plan(lab(), as_json=True, kept=known) == 0
+    found = json.loads(capsys.readouterr().out)
+    rests_on = {choice["how"]: choice["expected"]["rests_on"] for choice in found["choices"]}
+    assert rests_on["tensor over 2"] == "measured here on 2026-11-20"
+    assert rests_on["one Mac"] == "measured here on 2026-11-20, by tensor over 2"
+    assert any("beyond belief" in words for words in found["notes"])
+
+
+def test_a_plan_tells_of_receipts_that_it_does_not_use(capsys: pytest.CaptureFixture[str]):
+    old = receipt(replica(kind="qwen2, 16 bit", mlx="0.32.1"))
+    known = replace(kept(old), problems=("cannot read the receipt x.json: EOF. Move it away, then bench again.",))
+
+    assert plan(lab(), kept=known) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "measured here" not in told
+    assert "Note: cannot read the receipt x.json" in told
+    assert "it ran mlx 0.32.1" in told
 
 
 def test_a_machine_without_chip_or_memory_cannot_be_planned_with():

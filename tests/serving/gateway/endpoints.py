@@ -79,6 +79,18 @@ class Scripted:
     """It resets every connection, also those that are under way."""
     draining: bool = False
     """It takes nothing new, and goes on with what it has."""
+    replica: dict[str, Any] = field(default_factory=lambda: {"state": "ready", "reason": ""})
+    """What GET /state says of the replica."""
+    in_flight: int = 0
+    """Requests of others that are under way."""
+    beside: int = 0
+    """Requests of others that end with each of ours."""
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What GET /state says."""
+        counted = {"answered": len(self.asked) * (1 + self.beside)}
+        return {"replica": self.replica, "endpoint": {"in_flight": self.in_flight, "queued": 0, "requests": counted}}
 
     def afresh(self) -> Scripted:
         """The same, with nothing planned and nothing asked."""
@@ -128,12 +140,20 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.script.over.wait(20)
         assert self.headers["Authorization"] == f"Bearer {TOKEN}"
         self._be_there()
+        if self.path == "/state":
+            self._tell_state()
+            return
         self.server.script.looks += 1
         self.send_response(200 if self.server.script.ready and not self.server.script.draining else 503)
         self.send_header(GENERATION_HEADER, str(self.server.script.generation))
         self.send_header(WEIGHTS_HEADER, self.server.script.weights)
         self.end_headers()
         self.wfile.write(b"ready\n" if self.server.script.ready else b"replica is forming")
+
+    def _tell_state(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(self.server.script.state).encode())
 
     def do_POST(self) -> None:
         if self.server.script.frozen:
