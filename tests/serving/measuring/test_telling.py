@@ -38,8 +38,7 @@ def test_a_forecast_speaks_of_the_same_weights_on_the_same_macs_only():
     known = kept(receipt(replica(point(rate=50.0))))
 
     assert forecast(known, "a", "d1", ("m1", "m2")) == (
-        "50.0 tokens/s after prompts of 256 tokens, the first after 0.50 s (tensor over 2, ring; measured here on "
-        "2026-11-20)"
+        "50.0 tokens/s after prompts of 256 tokens, the first after 0.50 s (tensor over 2, ring; on 2026-11-20)"
     )
     assert forecast(known, "a", "d2", ("m1", "m2")) == ""
     assert forecast(known, "a", "d1", ("m1", "m3")) == ""
