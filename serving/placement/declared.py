@@ -45,7 +45,8 @@ def placed(
 ) -> dict[str, Placed | Problem]:
     """Every replica by its name, on the machines as they were found.
 
-    None of a replica whose machines could not all be read; a problem where what its weights are cannot be told.
+    None of a replica with a machine that could not be read and whose chip or memory is not declared; a problem where
+    what its weights are cannot be told.
     """
     found: dict[str, Placed | Problem] = {}
     for replica in cluster.replicas:
@@ -78,10 +79,15 @@ def machines_of(cluster: Cluster, replica: Replica) -> list[Machine]:
 
 
 def found_machines(cluster: Cluster, seen: Mapping[str, Seen], replica: Replica) -> list[Machine] | None:
-    """The machines of a replica as they were found, in rank order; None where one of them could not be read."""
-    found = [_found(cluster, seen[name], name) for name in replica.machines if name in seen]
-    whole = [machine for machine in found if machine is not None]
-    return whole if len(whole) == len(replica.machines) else None
+    """The machines of a replica as they were found, in rank order.
+
+    One that could not be read is taken as it is declared: nothing is deployed then, but what the others should run can
+    still be compared. None where that is not declared.
+    """
+    try:
+        return [_found(cluster, seen, name) or _declared(cluster, name) for name in replica.machines]
+    except MachineUnknown:
+        return None
 
 
 def wish_of(cluster: Cluster, replica: Replica) -> Wish:
@@ -114,9 +120,11 @@ def _declared(cluster: Cluster, name: str) -> Machine:
     return Machine(name, chip(declared.chip, declared.memory_gb), declared.memory_gb, wired)
 
 
-def _found(cluster: Cluster, seen: Seen, name: str) -> Machine | None:
+def _found(cluster: Cluster, seen: Mapping[str, Seen], name: str) -> Machine | None:
     """A machine as it is once what is declared of it is so: its limit is set by the links daemon, or left as it is."""
-    mac, left = seen.mac, seen.resources
+    if name not in seen:
+        return None
+    mac, left = seen[name].mac, seen[name].resources
     if not isinstance(mac, Mac) or not isinstance(left, Resources):
         return None
     limit = cluster.machine(name).wired_limit_mb or left.wired_limit_mb

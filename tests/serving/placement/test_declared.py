@@ -121,10 +121,15 @@ def test_weights_of_which_nothing_can_be_told_are_refused_once_for_each_replica(
     assert "Model type new not supported" in refused[0].seen
 
 
-def test_a_replica_is_not_judged_by_a_machine_that_could_not_be_read():
+def test_a_machine_that_could_not_be_read_is_taken_as_it_is_declared_and_not_at_all_where_it_is_not():
     mute = {**all_well(), "m2": all_well()["m2"].model_copy(update={"mac": Problem(problem="no answer")})}
+    lost = {name: seen for name, seen in all_well().items() if name != "m2"}
+    whole = {"machines__1__chip": "Apple M3 Ultra", "machines__1__memory_gb": 512}
+    undeclared = {"machines__1__chip": None, "machines__1__memory_gb": None}
 
-    assert set(decided(declared(), mute)) == {"b"}
+    for unread in (mute, lost):
+        assert set(decided(declared(**undeclared), unread)) == {"b"}
+        assert decided(declared(**whole), unread)["a"] == decided(declared(**whole), all_well())["a"]
 
 
 def test_a_chip_that_nobody_knows_is_judged_by_its_memory_and_its_speed_is_not_told():
