@@ -176,7 +176,7 @@ class Roll:
             "present": {release.name for release in [*plan.releases(machine), *doors]},
             "linked": [ENVIRONMENTS, SOFTWARE],
             "weights": {
-                *(sent.directory for sent in plan.weights(machine)),
+                *plan.weights(machine),
                 *(() if record is None else [record.weights_directory]),
             },
             "history": HISTORY,

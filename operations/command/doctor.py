@@ -14,11 +14,12 @@ from operations.command.connecting import Connected, connected, console
 from operations.console import drawn
 from operations.inventory import machine_name
 from operations.rehearsal import Difference, rehearsal
-from serving import certificate, daemons, layout, looking, report, seen, verdict
+from serving import certificate, daemons, layout, report, seen, verdict
 from serving.cluster import Cluster
-from serving.hidden import references
+from serving.errors import CidermillError
+from serving.hidden import hub_tokens, references
+from serving.supply import pinned, planning
 from serving.verdict import Finding
-from serving.weights import manifests
 
 DEPLOY_FILE = "deploy.py"
 
@@ -40,8 +41,15 @@ def _findings(lab: Connected) -> tuple[dict[str, seen.Seen], list[Finding]]:
     fleet.rehearse(DEPLOY_FILE, [host for host in hosts if host.connected] or hosts[:1])
     # The deploy file has worked these out already.
     looked = fleet.once(seen.lab, fleet.looked(lab.state))
-    sizes = looking.sizes(fleet.once(manifests, lab.cluster))
-    judged = [*fleet.once(verdict.findings, lab.cluster, looked, sizes), *_secrets(lab.cluster, looked)]
+    tokens = control.words(hub_tokens(lab.cluster))
+    known = fleet.checked(CidermillError, pinned.known, lab.cluster, control.DIRECTORY, tokens)
+    sizes = planning.sizes(lab.cluster, known)
+    supply = fleet.once(planning.supply, lab.cluster, known, fleet.looked(lab.state), looked)
+    judged = [
+        *fleet.once(verdict.findings, lab.cluster, looked, sizes),
+        *supply.findings,
+        *_secrets(lab.cluster, looked),
+    ]
     names = {host.name: machine_name(host) for host in hosts}
     found = [*judged, *_drift(_causes(lab.cluster, rehearsal().differences, names, judged), names, judged)]
     order = [machine.name for machine in lab.cluster.machines]

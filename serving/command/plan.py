@@ -70,7 +70,9 @@ def _decisions(
 
 def _of_cluster(cluster: Cluster, bits: Quantisation | None, asked: dict[str, Any]) -> Iterator[Decision]:
     for replica in cluster.replicas:
-        source = source_of(cluster.weights_of(replica).path, bits)
+        weights = cluster.weights_of(replica)
+        wanted = bits or _quantisation(weights.quantise)
+        source = source_of(str(weights.path or weights.repository), wanted, weights.revision)
         yield _decided(source, machines_of(cluster, replica), replace(wish_of(cluster, replica), **asked))
 
 
