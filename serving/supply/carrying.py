@@ -80,10 +80,12 @@ def _bring(order: Order, shelf: Shelf, token: bytes, say: Say, patience_seconds:
     """Everything that is missing, from wherever it comes, at the same time. Raises SupplyRefused."""
     missing = set(shelf.missing())
     ways: list[Way] = []
+    all_takers: list[Taker] = []
     for source in order.sources:
         make = partial(Taker, shelf, source, machine=order.machine, port=order.port, token=token)
         wanted = [path for path in source.files if path in missing]
         takers = [make(say=say, patience_seconds=patience_seconds) for _ in range(_at_once(wanted))]
+        all_takers += takers
         ways.append(Way([taker.take for taker in takers], wanted, partial(_ended, takers)))
     if order.hub is not None:
         get = partial(fetch, shelf, order.hub, machine=order.machine, say=say)
@@ -99,6 +101,9 @@ def _bring(order: Order, shelf: Shelf, token: bytes, say: Say, patience_seconds:
     except OSError as error:
         _give_up(shelf, why := _words(order, error))
         raise SupplyRefused(why) from error
+    finally:
+        for taker in all_takers:
+            taker.close()
 
 
 @dataclass

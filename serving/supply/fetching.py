@@ -16,7 +16,7 @@ from typing import Any
 from serving.errors import SupplyRefused
 from serving.supply.hub import asking
 from serving.supply.order import Hub
-from serving.supply.shelf import PIECE_BYTES, Incoming, Shelf
+from serving.supply.shelf import Incoming, Shelf
 
 AT_ONCE = 4
 """Files fetched at the same time: one connection alone rarely fills the line."""
@@ -101,7 +101,7 @@ def _stream(hub: Hub, path: str, incoming: Incoming) -> None:
         utils.hf_raise_for_status(answer)
         if answer.status_code != 206 and incoming.come:
             incoming.start_over()  # it does not know of ranges, so all of it comes
-        for piece in answer.iter_raw(PIECE_BYTES):
+        for piece in answer.iter_raw():
             incoming.write(piece[: incoming.needed.size - incoming.come])
             if incoming.come == incoming.needed.size:
                 return

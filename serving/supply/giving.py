@@ -8,6 +8,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from threading import Condition, Thread
 from typing import Any
 
@@ -72,6 +73,8 @@ class Giver:
     def close(self, seconds: float) -> None:
         """Listen no more; neighbours that are being told something have so long to hear it."""
         for listening in self._listening:
+            with suppress(OSError):  # macOS says that it is not connected
+                listening.shutdown(socket.SHUT_RDWR)  # or whoever accepts would hold it open
             listening.close()
         with self._changed:
             self._changed.wait_for(lambda: not self._busy, seconds)

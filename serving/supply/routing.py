@@ -50,14 +50,14 @@ def route(
     needed = {path for name in lacking for path in files.keys() - set(held[name])}
     nowhere = {path for path in needed if not any(path in held[name] for name in held)}
     first = max(lacking, key=worth) if nowhere else ""
-    # Those that have all of it lead a chain each. Where none has, the one with most does, and gets the rest.
-    full = [name for name in held if files.keys() - nowhere <= set(held[name])]
-    roots = [name for name in full if name not in lacking] if not nowhere else []
-    roots = roots or [first or max(held, key=has)]
-    holding = [name for name in held if name not in roots and needed & set(held[name]) and name not in lacking]
-    joining = [*holding, *lacking] if not any(files.keys() <= set(held[root]) for root in roots) else lacking
-    joined = _joined(roots, sorted((n for n in joining if n not in roots), key=has, reverse=True), cables)
-    return _parts(files, held, lacking, joined, first, nowhere)
+    # Those that have all of it lead a chain each. Where none has, the one that lacks least does, and gets the rest.
+    full = [name for name in held if files.keys() <= set(held[name])]
+    roots = full or [first or max(lacking, key=worth)]
+    near = _joined(roots, sorted((n for n in lacking if n not in roots), key=has, reverse=True), cables)
+    if not full:
+        # Others that hold some of it give, and are given nothing.
+        near = _beside(near, [name for name in held if name not in near and needed & set(held[name])], cables)
+    return _parts(files, held, lacking, near, first, nowhere)
 
 
 def _joined(
@@ -80,6 +80,18 @@ def _joined(
     return near
 
 
+def _beside(
+    near: dict[str, dict[str, None]], helping: Sequence[str], cables: Collection[frozenset[str]]
+) -> dict[str, dict[str, None]]:
+    """The same neighbours, with each of those that help joined to one that lacks something."""
+    joined = {name: dict(neighbours) for name, neighbours in near.items()}
+    for name in helping:
+        taker = min(near, key=lambda other: (frozenset((name, other)) not in cables, len(joined[other])))
+        joined[taker][name] = None
+        joined[name] = {taker: None}
+    return joined
+
+
 def _parts(
     files: Mapping[str, int],
     held: Mapping[str, Collection[str]],
@@ -92,9 +104,8 @@ def _parts(
     for path in files:
         has = [name for name in near if path in held[name]] or ([first] if path in nowhere else [])
         towards = _towards(near, has)
-        # One that passes a file on lacks it itself, or it would have been the nearest holder.
-        for name in near:
-            if name in towards and (name in lacking or _passes(name, towards, lacking)):
+        for name in lacking:
+            if name in towards:
                 takes[name].setdefault(towards[name], []).append(path)
     gives = {name: tuple(taker for taker in near if name in takes[taker]) for name in near}
     outside = tuple(path for path in files if path in nowhere)
@@ -121,15 +132,3 @@ def _towards(near: Mapping[str, Mapping[str, None]], holders: Sequence[str]) -> 
                 towards[neighbour] = here
                 edge.append(neighbour)
     return towards
-
-
-def _passes(name: str, towards: Mapping[str, str], lacking: Collection[str]) -> bool:
-    """Whether a machine that needs nothing itself is on the way to one that does."""
-
-    def way(taker: str) -> list[str]:
-        steps = [taker]
-        while steps[-1] in towards:
-            steps.append(towards[steps[-1]])
-        return steps[1:]
-
-    return any(name in way(taker) for taker in lacking if taker in towards)
