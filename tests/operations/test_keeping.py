@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from operations import keeping
-from operations.keeping import out_of_use, parsed, proven as proven_by, unneeded_weights
+from operations.keeping import out_of_use, parsed, unneeded_weights
+from operations.keeping import proven as proven_by
 from tests.operations.answers import printed
 from tests.operations.fleet_of_fakes import applied
 

@@ -148,7 +148,8 @@ class Macs:
         vouched = Receipt.model_validate_json(receipt.read_text()) if receipt.exists() else Receipt(files={})
         return dict(trusted(listed(ran.stdout.splitlines()), vouched))
 
-    def _seen(self) -> dict[str, Any]:
+    def seen(self) -> dict[str, Any]:
+        """What else is read off them."""
         free = {name: self.free_bytes.get(name, RESOURCES.disk_free_bytes) for name in self.names}
         left = {name: Resources(**{**RESOURCES.model_dump(), "disk_free_bytes": size}) for name, size in free.items()}
         return {name: one_well("m1").model_copy(update={"resources": left[name]}) for name in self.names}
