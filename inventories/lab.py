@@ -115,7 +115,7 @@ cluster = declare(
         # Networks that reach the agents as well, to ask them how they are: the machine you type on, say.
         "also_from": [],
     },
-    # What is served. One Mac fetches it from the hub or is sent it from here, and the Macs hand it on to each other over
+    # What is served. One Mac fetches it from the hub or is sent it from here; the Macs hand it on to each other over
     # their cables; there it is checked, byte for byte, whenever ranks start. What any Mac has is never fetched again.
     weights=[
         {
