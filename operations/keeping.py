@@ -27,6 +27,7 @@ _GOOD = ("proven", "went back", "let go")
 _BESIDE = ("", ".receipt.json", ".partial")
 """What belongs to a weights directory."""
 
+
 @operation
 def kept(
     root: str, *, number: int, present: Collection[str], linked: Sequence[str], weights: Collection[str], history: str

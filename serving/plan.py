@@ -124,9 +124,10 @@ class Plan:
         return [] if replica is None else [weights_directory(replica.weights, self.manifests[replica.weights])]
 
     def program(self, module: str) -> list[str]:
-        """The command line of one of our modules on a machine, whatever releases there are."""
+        """The command line of one of our modules on a machine, by what is laid there and not by a release."""
         software = f"{SOFTWARE}/{self.packages['software'].name}"
-        return ["/usr/bin/env", f"PYTHONPATH={software}", self.interpreter("node"), "-m", module]
+        variables = ("PYTHONDONTWRITEBYTECODE=1", f"PYTHONPATH={software}")
+        return ["/usr/bin/env", *variables, self.interpreter("node"), "-m", module]
 
     def releases(self, machine: str) -> list[Release]:
         """What can be laid before anything is proven."""

@@ -37,6 +37,7 @@ PROOF: dict[str, dict[str, Any]] = {
             "serving.links.undo",
             "serving.rank.process",
             "serving.supply.carrying",
+            "serving.supply.quantising",
         ]
     },
 }

@@ -27,7 +27,10 @@ DEPLOY_FILE = "deploy.py"
 def examine(inventory: Path, *, as_json: bool) -> int:
     """Print the findings on a lab, as a report or as JSON; 0 when it is as declared, else 1."""
     with connected(inventory) as lab, console(quiet=True).status(f"Examining {len(lab.cluster.machines)} Macs"):
-        looked, findings = _findings(lab)
+        try:
+            looked, findings = _findings(lab)
+        except fleet.Refusal as refusal:
+            raise SystemExit(str(refusal)) from refusal
     if as_json:
         print(json.dumps(report.document(lab.cluster, looked, findings), indent=2))
     else:
