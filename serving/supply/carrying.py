@@ -25,7 +25,7 @@ from serving.errors import CidermillError, SupplyRefused
 from serving.supply.fetching import AT_ONCE, fetch
 from serving.supply.giving import Giver
 from serving.supply.order import Order
-from serving.supply.shelf import Shelf
+from serving.supply.shelf import PIECE_BYTES, Shelf
 from serving.supply.taking import Taker
 
 PATIENCE_SECONDS = 60.0
@@ -78,9 +78,14 @@ def carry(order: Order, *, say: Say, patience_seconds: float = PATIENCE_SECONDS)
 
 def _bring(order: Order, shelf: Shelf, token: bytes, say: Say, patience_seconds: float) -> None:
     """Everything that is missing, from wherever it comes, at the same time. Raises SupplyRefused."""
-    missing = set(shelf.missing())
     ways: list[Way] = []
     all_takers: list[Taker] = []
+    try:
+        _copy_twins(shelf, say)
+    except OSError as error:
+        _give_up(shelf, why := _words(order, error))
+        raise SupplyRefused(why) from error
+    missing = set(shelf.missing())
     for source in order.sources:
         make = partial(Taker, shelf, source, machine=order.machine, port=order.port, token=token)
         wanted = [path for path in source.files if path in missing]
@@ -104,6 +109,29 @@ def _bring(order: Order, shelf: Shelf, token: bytes, say: Say, patience_seconds:
     finally:
         for taker in all_takers:
             taker.close()
+
+
+def _copy_twins(shelf: Shelf, say: Say) -> None:
+    """What another revision of the weights has brought here already is not fetched again.
+
+    A copy and no hard link: another link changes the change time, by which receipts vouch.
+    """
+    for path in shelf.missing():
+        twin, incoming = shelf.twin(path), shelf.files[path]
+        if twin is None:
+            continue
+        incoming.open()
+        incoming.start_over()
+        with twin.open("rb") as file:
+            while piece := file.read(PIECE_BYTES):
+                incoming.write(piece)
+        if incoming.is_right():
+            shelf.placed(path)
+            say(f"{path} is copied from {twin.parent.name}, which has the same bytes")
+        else:
+            incoming.start_over()
+            incoming.close()
+            say(f"{twin} is not what its receipt says; look at the disk")
 
 
 @dataclass

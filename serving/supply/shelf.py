@@ -164,6 +164,17 @@ class Shelf:
             new.chmod(0o644)
             new.replace(self._receipt)
 
+    def twin(self, path: str) -> Path | None:
+        """A file in another weights directory beside this one that is vouched for and has the very same bytes."""
+        needed = self.files[path].needed
+        for receipt in sorted(self.directory.parent.glob("*.receipt.json")):
+            told = _told(receipt)
+            for name, file in told.items() if receipt != self._receipt else ():
+                other = receipt.with_name(receipt.name.removesuffix(".receipt.json")) / name
+                if _is_as_told(other, needed, file):
+                    return other
+        return None
+
     def tidy(self) -> None:
         """Take away what nothing is left in."""
         for directory in sorted((each for each in self.partial.rglob("*") if each.is_dir()), reverse=True):
@@ -173,22 +184,29 @@ class Shelf:
 
     def _vouched_for(self) -> dict[str, dict[str, object]]:
         """What the receipt vouches for that is still as it was, and as declared."""
-        try:
-            told = dict(json.loads(self._receipt.read_text())["files"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            return {}  # none, or damaged: then nothing is known of any file
+        told = _told(self._receipt)
         return {
-            path: dict(told[path]) for path, incoming in self.files.items() if _is_as_told(incoming, told.get(path))
+            path: dict(told[path])
+            for path, incoming in self.files.items()
+            if path in told and _is_as_told(incoming.final, incoming.needed, told[path])
         }
 
 
-def _is_as_told(incoming: Incoming, told: object) -> bool:
+def _told(receipt: Path) -> dict[str, dict[str, object]]:
+    """What a receipt says of each file; one that is not there, or damaged, vouches for nothing."""
     try:
-        status = incoming.final.stat()
+        return dict(json.loads(receipt.read_text())["files"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _is_as_told(path: Path, needed: File, told: object) -> bool:
+    try:
+        status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
-    seen = {**incoming.needed.model_dump(), "changed": _changed(status)}
-    return status.st_size == incoming.needed.size and told == seen
+    seen = {**needed.model_dump(), "changed": _changed(status)}
+    return status.st_size == needed.size and told == seen
 
 
 def _changed(status: os.stat_result) -> str:

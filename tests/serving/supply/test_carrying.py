@@ -232,6 +232,18 @@ def test_a_receipt_of_other_bytes_does_not_stand_for_a_file(hub: Hub, macs: Make
     assert rack.content("m1") == taken(hub)
 
 
+def test_what_another_revision_has_brought_already_is_not_fetched_again(hub: Hub, macs: Make):
+    macs(2).bring()
+    before = hub.of_large()
+    hub.small["config.json"] += b" "
+    rack = macs(2, revision="v2")
+
+    assert rack.bring() == {}
+    assert rack.content("m2") == taken(hub)
+    assert hub.of_large() == before
+    assert any("which has the same bytes" in line for line in rack.said["m1"])
+
+
 def test_an_order_shows_no_token_when_it_is_printed(hub: Hub, macs: Make):
     order = macs(1).supply().orders["m1", "w"]
     assert order.hub is not None
