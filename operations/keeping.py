@@ -3,7 +3,8 @@
 Of each kind of release the present one stays, what was proven last, and then up to a declared number: those that were
 proven, the youngest first, before those that were only tried and taken back. A directory that releases are linked to
 stays as long as one of them is. Of weights only those go that this machine's own history tells of, and that no release
-needs that stays; with them goes what lies beside them: their receipt, and what came of them without getting whole.
+needs that stays; with them goes what lies beside them. What was begun of weights and did not get whole goes as soon as
+they are not in use.
 """
 
 from __future__ import annotations
@@ -24,18 +25,26 @@ from operations.remote import Commands, differs, operation, read
 
 _GOOD = ("proven", "went back", "let go")
 """Outcomes whose release had proven itself; what was only tried has no line."""
-_BESIDE = ("", ".receipt.json", ".partial")
+_BEGUN = ".partial"
+_BESIDE = ("", ".receipt.json", _BEGUN)
 """What belongs to a weights directory."""
 
 
 @operation
 def kept(
-    root: str, *, number: int, present: Collection[str], linked: Sequence[str], weights: Collection[str], history: str
+    root: str,
+    *,
+    number: int,
+    present: Collection[str],
+    linked: Sequence[str],
+    weights: Collection[str],
+    weights_root: str,
+    history: str,
 ) -> Commands:
     """Nothing of before but so many releases of each kind under `root`, and what they need.
 
-    `present` are the names of releases in use, `weights` the directories of weights in use, `linked` the roots of what
-    releases are linked to, and `history` the file of what was proven.
+    `present` are the names of releases in use, `weights` the directories of weights in use below `weights_root`,
+    `linked` the roots of what releases are linked to, and `history` the file of what was proven.
 
     keeping.kept(
         "/opt/example/releases",
@@ -44,6 +53,7 @@ def kept(
         present={"agent-1a2b"},
         linked=["/opt/example/environments"],
         weights={"/opt/example/weights/w-3c4d"},
+        weights_root="/opt/example/weights",
         history="/opt/example/history.jsonl",
     )
     """
@@ -56,7 +66,8 @@ def kept(
     loose = [path for path in chain(*(_laid(host, each) for each in linked)) if path not in targets]
     unneeded = unneeded_weights(lines, old, weights)
     gone = _there(host, [f"{path}{ending}" for path in unneeded for ending in _BESIDE])
-    going = [*(f"{root}/{name}" for name in old), *loose, *gone]
+    begun = abandoned(read(host, LaidAt, root=weights_root), weights_root, weights)
+    going = list(dict.fromkeys([*(f"{root}/{name}" for name in old), *loose, *gone, *begun]))
     if not going:
         host.noop(f"of each daemon no more than {number} releases are there")
         return
@@ -92,6 +103,12 @@ def unneeded_weights(lines: Sequence[Mapping[str, Any]], old: Collection[str], p
     told = [line for line in lines if line.get("weights_directory")]
     needed = {line["weights_directory"] for line in told if line.get("release") not in old} | set(present)
     return sorted({line["weights_directory"] for line in told} - needed)
+
+
+def abandoned(names: Collection[str], root: str, present: Collection[str]) -> list[str]:
+    """Of the directories under a root those that hold what came of weights, not whole, which are not in use."""
+    begun = (name for name in sorted(names) if name.endswith(_BEGUN))
+    return [f"{root}/{name}" for name in begun if f"{root}/{name.removesuffix(_BEGUN)}" not in present]
 
 
 def parsed(text: str | None) -> list[Mapping[str, Any]]:

@@ -19,7 +19,7 @@ def at(cluster: Cluster, weights: Sequence[str], machine: str) -> dict[str, Any]
         "account": {"account": cluster.account.name, "uid": cluster.account.uid},
         "directories": [path for path, *_ in layout.directories(cluster.account.name)],
         "laid": [*laid, layout.PYTHON] if cluster.python.kind == "managed" else laid,
-        "aged": [layout.RELEASES],
+        "aged": [layout.RELEASES, layout.WEIGHTS],
         "secrets": _secrets(cluster, machine),
         "weights": weights,
         "daemons": daemons.PREFIX,

@@ -13,7 +13,7 @@ from typing import Any
 
 from serving import daemons, updating
 from serving.declared import Replica
-from serving.layout import ENVIRONMENTS, HISTORY, PROVEN_PLIST, RELEASES, SERVES, SOFTWARE
+from serving.layout import ENVIRONMENTS, HISTORY, PROVEN_PLIST, RELEASES, SERVES, SOFTWARE, WEIGHTS
 from serving.looking import records
 from serving.plan import Plan, weights_directory
 from serving.record import Proven, Record, proven
@@ -179,6 +179,7 @@ class Roll:
                 *plan.weights(machine),
                 *(() if record is None else [record.weights_directory]),
             },
+            "weights_root": WEIGHTS,
             "history": HISTORY,
         }
 

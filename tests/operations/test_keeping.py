@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from operations import keeping
-from operations.keeping import out_of_use, parsed, unneeded_weights
+from operations.keeping import abandoned, out_of_use, parsed, unneeded_weights
 from operations.keeping import proven as proven_by
 from tests.operations.answers import printed
 from tests.operations.fleet_of_fakes import applied
@@ -79,7 +79,7 @@ def world(releases: list[str], history: list[dict[str, Any]], environments: list
 
 
 def kept(world: Any):
-    more = {"linked": [], "weights": {"/w/4"}, "history": "/opt/example/history"}
+    more = {"linked": [], "weights": {"/w/4"}, "weights_root": "/w", "history": "/opt/example/history"}
     return applied(keeping.kept, world, ROOT, number=2, present={"agent-4"}, **more)
 
 
@@ -102,6 +102,12 @@ def test_what_lies_beside_weights_goes_with_them():
     machine, _ = kept(world(["agent-1", "agent-3", "agent-4"], history, [], ["/w/1", "/w/1.receipt.json"]))
 
     assert machine.done == [f"rm -rf {ROOT}/agent-1 /w/1 /w/1.receipt.json"]
+
+
+def test_what_was_begun_of_weights_that_are_not_in_use_goes_and_what_came_whole_stays():
+    names = ["w-1", "w-1.partial", "w-2.partial", "mine"]
+
+    assert abandoned(names, "/w", {"/w/w-2"}) == ["/w/w-1.partial"]
 
 
 def test_as_many_as_are_kept_are_nothing_to_do():
