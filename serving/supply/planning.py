@@ -114,9 +114,8 @@ def sizes(cluster: Cluster, known: Mapping[str, Known]) -> dict[str, int]:
 def supply(cluster: Cluster, known: Mapping[str, Known], facts: Facts, seen: Mapping[str, Seen]) -> Supply:
     """What is done about all weights that a replica serves."""
     lab = _Lab(cluster, facts, seen)
-    untold = tuple(lab.untold(known))
-    if untold or any(machine.name not in facts for machine in cluster.machines):
-        return Supply(untold)
+    if lab.is_untold(known) or any(machine.name not in facts for machine in cluster.machines):
+        return Supply(tuple(lab.untold(known)))
     used = {replica.weights for replica in cluster.replicas}
     travels = [lab.travel(each) for name, each in known.items() if name in used]
     routes = [(travel, lab.route(travel)) for travel in travels]
@@ -146,14 +145,25 @@ class _Lab:
     seen: Mapping[str, Seen]
 
     def untold(self, known: Mapping[str, Known]) -> Iterator[Finding]:
-        """Machines that could not tell which of the weights they hold that they serve."""
+        """Machines that could not tell which of the weights they hold that they serve.
+
+        One that could not tell how much disk is left either has a finding for that, and most likely no connection.
+        """
+        for name, problem in self._problems(known):
+            if not isinstance(self.seen[name].resources, Problem):
+                remedy = "Look at it there, then run the deploy again."
+                yield Finding(name, "weights", problem, "an answer", remedy)
+
+    def is_untold(self, known: Mapping[str, Known]) -> bool:
+        """Whether there is such a machine at all."""
+        return any(self._problems(known))
+
+    def _problems(self, known: Mapping[str, Known]) -> Iterator[tuple[str, str]]:
         for replica in self.cluster.replicas:
             for name in replica.machines:
-                problem = next(filter(None, (self._problem(name, p) for p in _directories(known[replica.weights]))), "")
-                left = self.seen[name].resources if name in self.seen else None
-                if problem and not isinstance(left, Problem):
-                    remedy = "Look at it there, then run the deploy again."
-                    yield Finding(name, "weights", problem, "an answer", remedy)
+                told = (self._problem(name, path) for path in _directories(known[replica.weights]))
+                if problem := next(filter(None, told), ""):
+                    yield name, problem
 
     def travel(self, known: Known) -> _Travel:
         """Which weights go to which machines."""

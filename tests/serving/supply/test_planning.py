@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from serving.configuration import File, Manifest
+from serving.seen import Problem
 from serving.supply import pinned, planning
 from tests.serving.declarations import bent, faults
 from tests.serving.supply.hubs import COMMIT, Hub
@@ -80,6 +81,16 @@ def test_a_mac_that_cannot_tell_is_never_said_to_lack_weights(macs: Make):
         ("m2", "weights", "no answer within 120 s")
     ]
     assert (supply.names, dict(supply.orders)) == ((), {})
+
+
+def test_nothing_travels_while_a_mac_is_not_to_be_reached_and_that_is_told_once(macs: Make):
+    rack = macs(2)
+    rack.away.add("m2")
+    seen = rack.seen()
+    seen["m2"] = seen["m2"].model_copy(update={"resources": Problem(problem="no answer within 120 s")})
+    supply = planning.supply(rack.cluster, rack.known(), rack.facts(), seen)
+
+    assert (supply.findings, supply.names, dict(supply.sent)) == ((), (), {})
 
 
 def test_weights_that_no_replica_serves_go_nowhere(macs: Make):
