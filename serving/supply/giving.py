@@ -110,6 +110,9 @@ class Giver:
         given = str(told.pop("proof"))
         if not secrets.compare_digest(given, proof(self._token, nonce, told)):
             self._say(f"refused {address}: it does not know the cluster's token")
+            connection.sendall(
+                frame(FAILED) + b"it refuses this Mac, whose token is not the cluster's. Deploy again.\n"
+            )
             return {}
         return told
 

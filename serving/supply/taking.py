@@ -101,7 +101,7 @@ class Taker:
                 self._read(incoming)
             except _TheirFailure as failure:
                 raise SupplyRefused(
-                    f"cannot get {path} on {self._machine}: {self._source.machine} has not got it either: {failure}"
+                    f"cannot get {path} on {self._machine}: {self._source.machine} does not hand it on: {failure}"
                 ) from failure
             except (OSError, EOFError, Unheard) as error:
                 self.close()
@@ -149,8 +149,12 @@ class Taker:
             except OSError as error:
                 refused.append(f"{address}: {error.strerror or error}")
                 continue
-            connection.settimeout(SILENCE_SECONDS)
-            nonce = bytes.fromhex(line(connection).decode())
+            try:
+                connection.settimeout(SILENCE_SECONDS)
+                nonce = bytes.fromhex(line(connection).decode())
+            except BaseException:
+                connection.close()
+                raise
             if address != self._way:
                 self._way = address
                 self._say(_way(self._source.machine, address, self._source.addresses, refused))

@@ -97,7 +97,8 @@ class Macs:
         assert supply.findings == ()
         for (machine, _), sent in supply.sent.items():
             self.send(machine, sent)
-        orders = [order for (machine, _), order in supply.orders.items() if machine not in but]
+        # Before any of them runs, since they all read the token that this writes.
+        orders = [self.here(order) for (machine, _), order in supply.orders.items() if machine not in but]
         with ThreadPoolExecutor(len(orders) or 1) as pool:
             failed = dict(zip([order.machine for order in orders], pool.map(self._carried, orders), strict=True))
         return {machine: why for machine, why in failed.items() if why}
@@ -107,7 +108,8 @@ class Macs:
         directory = self.place(order.machine, order.directory)
         directory.parent.mkdir(parents=True, exist_ok=True)
         token = self.root / "token"
-        token.write_text(f"{TOKEN}\n")
+        if not token.exists():
+            token.write_text(f"{TOKEN}\n")
         return order.model_copy(update={"directory": str(directory), "token_file": str(token)})
 
     def content(self, machine: str) -> dict[str, bytes]:
@@ -124,7 +126,7 @@ class Macs:
     def _carried(self, order: Order) -> str:
         try:
             say = self.said.setdefault(order.machine, []).append
-            carry(self.here(order), say=say, patience_seconds=self.patience_seconds)
+            carry(order, say=say, patience_seconds=self.patience_seconds)
         except SupplyRefused as error:
             return str(error)
         return ""
