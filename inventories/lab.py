@@ -115,13 +115,33 @@ cluster = declare(
         # Networks that reach the agents as well, to ask them how they are: the machine you type on, say.
         "also_from": [],
     },
-    # What is served. mlx-lm's own format, in a directory on the machine you type on; it is sent to the Macs of the
-    # replica and checked there, byte for byte, whenever ranks start.
+    # What is served. One Mac fetches it from the hub or is sent it from here; the Macs hand it on to each other over
+    # their cables; there it is checked, byte for byte, whenever ranks start. What any Mac has is never fetched again.
     weights=[
         {
             # The name clients ask for.
             "name": "qwen3-235b-instruct-8bit",
-            "path": "/Volumes/weights/Qwen3-235B-A22B-Instruct-2507-8bit",
+            # Where it comes from: either a repository on the Hugging Face Hub and a revision of it, which one of the
+            # Macs fetches and so needs a way there, or "path", a directory on the machine you type on.
+            "repository": "mlx-community/Qwen3-235B-A22B-Instruct-2507-8bit",
+            # A commit, a tag or a branch. What it is at the first deploy stays: `.cidermill/lab.weights/` keeps the
+            # commit and the SHA-256 of every file, and the hub is not asked again. A branch is followed on when you
+            # remove that directory; a commit is the same for everybody who deploys.
+            "revision": "main",
+            # (default) None: the hub itself, or what HF_ENDPOINT says on the machine you type on. Otherwise a mirror.
+            "endpoint": None,
+            # (default) None: no token is shown to the hub. Otherwise where yours lies, as other secrets:
+            # {"file": path} or {"environment": "HF_TOKEN"}; it goes to the Mac that fetches, for as long as it does.
+            "token": None,
+            # (default) In place of repository and revision: a directory in mlx-lm's own format on the machine you type
+            # on, such as "/Volumes/weights/Qwen3-235B-A22B-Instruct-2507-8bit".
+            "path": None,
+            # (default) None: served as they are. "4bit" (or 2, 3, 5, 6, 8), "mxfp4", "mxfp8" or "nvfp4": weights of 16
+            # bits are quantised by mlx-lm's own convert on the Mac with most room, once. What comes of it is known only
+            # then, so that deploy ends there and says so; the next one hands it on and serves it.
+            "quantise": None,
+            # (default) Weights that share a scale: 32, 64 or 128. None: mlx-lm's own choice, 64.
+            "quantise_group": None,
             # A question, and how its answer must begin, without any chance: a replica that says anything else is
             # not taken for ready. Ask it once by `mlx_lm.generate --temp 0` and write down what it says.
             "golden": {"question": "What is the capital of France? Answer with one word.", "answer": "Paris"},
@@ -289,7 +309,7 @@ cluster = declare(
     account={"name": "_cidermill", "uid": 341},
     # (default) TCP ports: the agent's (management address), the rank's and, beneath the gateway, the relay's (both
     # loopback), and the first of the transport's.
-    ports={"agent": 7440, "rank": 7441, "relay": 7442, "transport": 32323},
+    ports={"agent": 7440, "rank": 7441, "relay": 7442, "supply": 7443, "transport": 32323},
 )
 
 macs = hosts(cluster)

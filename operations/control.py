@@ -52,6 +52,11 @@ def kept_secrets(cluster: str, names: Collection[str], *, given: References | No
     return {name: HiddenValue(text) for name, text in texts.items() if text}
 
 
+def words(given: References) -> dict[str, str]:
+    """Secrets that are given by reference, for whoever needs one before a lab is looked at; without those unusable."""
+    return {name: text.strip() for name, reference in given.items() if (text := _given(reference)[0])}
+
+
 def unusable(given: References) -> list[tuple[str, str]]:
     """Why secrets that are given by reference cannot be used, each with the machine that needs it."""
     read = {name: _given(reference) for name, reference in given.items()}

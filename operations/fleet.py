@@ -82,6 +82,14 @@ def once(function: Callable[..., T], *arguments: Any) -> T:
         return known[function]
 
 
+def checked(refused: type[Exception], function: Callable[..., T], *arguments: Any) -> T:
+    """As `once`; an error of the kind `refused` is a refusal in its own words, with nothing changed."""
+    try:
+        return once(function, *arguments)
+    except refused as error:
+        raise Refusal(f"nothing was changed:\n    {error}") from error
+
+
 def cannot_reach(why: Mapping[str, str]) -> None:
     """Say of machines why there is no connection to them, before `look`: it tells that of all their subjects."""
     _unreachable[current_state()] = why

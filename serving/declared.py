@@ -175,13 +175,32 @@ class Price(Declared):
 
 
 class Weights(Declared):
-    """A weights directory on the control machine, and the names clients call it by."""
+    """Where weights come from, what is made of them, and the names clients call them by."""
 
     name: Name
-    path: AbsolutePath
+    path: AbsolutePath | None = None
+    repository: Annotated[str, StringConstraints(pattern=r"^[\w.-]+/[\w.-]+$", max_length=200)] | None = None
+    revision: Annotated[str, StringConstraints(pattern=r"^[^\s?#]+$", max_length=200)] | None = None
+    endpoint: Url | None = None
+    token: SecretReference | None = None
+    quantise: Annotated[str, StringConstraints(pattern=r"^([234568]bit|mxfp4|mxfp8|nvfp4)$")] | None = None
+    quantise_group: Literal[32, 64, 128] | None = None
     golden: Golden
     also_called: Annotated[tuple[Alias, ...], Field(strict=False)] = ()
     price: Price | None = None
+
+    @model_validator(mode="after")
+    def _from_one_place(self) -> Self:
+        if (self.path is None) == (self.repository is None):
+            raise ValueError("weights come from a path or from a repository; declare exactly one")
+        if self.repository is not None and self.revision is None:
+            raise ValueError(f"no revision of {self.repository} is declared. Name a commit, a tag or a branch")
+        stray = [name for name in ("revision", "endpoint", "token") if getattr(self, name) is not None]
+        if self.path is not None and stray:
+            raise ValueError(f"{', '.join(stray)} is for weights from a repository; these come from a path")
+        if self.quantise_group is not None and (self.quantise is None or not self.quantise.endswith("bit")):
+            raise ValueError("quantise_group is for weights that are quantised to a number of bits")
+        return self
 
 
 class Replica(Declared):
@@ -251,12 +270,13 @@ class Gateway(Declared):
 class Ports(Declared):
     """TCP ports on every machine: the agent's on its management address, the rank's on loopback, ring's per rank.
 
-    The relay's is on loopback, where the gateway is.
+    The relay's is on loopback, where the gateway is; the supply's is open while weights are handed on, and no longer.
     """
 
     agent: Port = 7440
     rank: Port = 7441
     relay: Port = 7442
+    supply: Port = 7443
     transport: Port = 32323
 
 

@@ -3,6 +3,7 @@
 CidermillError
 ├── TransportRefused     the declared transport cannot be had on this machine
 ├── WeightsDamaged       files on disk are not the ones declared
+├── SupplyRefused        weights cannot be had from where they are declared to come from, or not be handed on
 ├── WeightsUnreadable    what weights are cannot be told from their config.json
 ├── MachineUnknown       words do not say which Mac is meant
 ├── PlacementRefused     the weights cannot be served by these machines
@@ -37,6 +38,10 @@ class TransportRefused(CidermillError):
 
 class WeightsDamaged(CidermillError):
     """Files on disk are not the ones declared."""
+
+
+class SupplyRefused(CidermillError):
+    """Weights cannot be had from where they are declared to come from, or not be handed on."""
 
 
 class WeightsUnreadable(CidermillError):

@@ -1,4 +1,4 @@
-"""The rules of our packet-filter anchor: who may open connections to agents and ranks. Pure; pf.conf(5) of macOS 26.
+"""The rules of our packet-filter anchor: who may open connections to our own ports. Pure; pf.conf(5) of macOS 26.
 
 They speak of incoming TCP to our own ports and of nothing else, so whatever a machine does besides (SSH, the gateway)
 is left as it is. They keep no state: connections of a running replica are older than the rules whenever the filter
@@ -40,13 +40,15 @@ def _sources(cluster: Cluster) -> list[str]:
 
 
 def _reachable(cluster: Cluster, machine: str) -> list[str]:
-    """The ports that other machines use: the agent's, and those its replica's ranks bind (ring one each, JACCL one)."""
+    """The ports that other machines use: the agent's, the one weights are handed on at, and those its replica's ranks
+    bind (ring one each, JACCL one)."""
     ports, replica = cluster.ports, cluster.replica_of(machine)
+    always = [f"{ports.agent}", f"{ports.supply}"]
     if replica is None or replica.transport is None:
-        return [f"{ports.agent}"]
+        return always
     count = len(replica.machines) if replica.transport == "ring" else 1
     last = ports.transport + count - 1
-    return [f"{ports.agent}", f"{ports.transport}:{last}" if count > 1 else f"{ports.transport}"]
+    return [*always, f"{ports.transport}:{last}" if count > 1 else f"{ports.transport}"]
 
 
 def _braced(items: Sequence[str]) -> str:

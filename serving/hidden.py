@@ -33,7 +33,22 @@ def references(cluster: Cluster, seen: Mapping[str, Seen] | None = None) -> dict
         name: {**secret.model_dump(), "kind": kind, "on": cluster.gateway.machine}
         for name, (secret, kind) in {**keys, **words, **_of_tls(cluster)}.items()
     }
-    return of_gateway | _of_macos(cluster, seen or {})
+    return of_gateway | hub_tokens(cluster) | _of_macos(cluster, seen or {})
+
+
+def hub_tokens(cluster: Cluster) -> dict[str, dict[str, str | None]]:
+    """Where the tokens are found that hubs ask for, as `references` has it; a Mac that serves the weights needs it."""
+    first = {replica.weights: replica.machines[0] for replica in reversed(cluster.replicas)}
+    return {
+        hub_token(each.name): {**each.token.model_dump(), "kind": "word", "on": first.get(each.name)}
+        for each in cluster.weights
+        if each.token is not None
+    }
+
+
+def hub_token(weights: str) -> str:
+    """The name of the secret that the hub of weights asks for."""
+    return f"hub token {weights}"
 
 
 def key_secret(owner: str) -> str:

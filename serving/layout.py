@@ -4,7 +4,7 @@
     environments/   locked Python environments, root-owned, one directory each, never changed once laid
     software/       our own wheel, unpacked, likewise
     releases/       per daemon: links to an environment and to software, and its configuration
-    weights/        one directory per manifest
+    weights/        one directory per manifest; beside it NAME.receipt.json, NAME.partial/ and NAME.lock
     secrets/        0600, the service account's
     state/          what the agent writes: rank status, transport files
     links/          root's: what the links daemon found before its first change, and which release was confirmed

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from serving import daemons, layout
 from serving.cluster import Cluster
-from serving.configuration import Manifest
-from serving.plan import weights_directory
 from serving.record import Record, parsed
 
 
-def at(cluster: Cluster, manifests: Mapping[str, Manifest], machine: str) -> dict[str, Any]:
-    """Everything that is looked at on one machine."""
-    replica = cluster.replica_of(machine)
+def at(cluster: Cluster, weights: Sequence[str], machine: str) -> dict[str, Any]:
+    """Everything that is looked at on one machine; `weights` are directories of weights, which any may hold."""
     laid = [layout.ENVIRONMENTS, layout.SOFTWARE, layout.RELEASES]
     return {
         "interpreter": cluster.system_python,
@@ -22,9 +19,9 @@ def at(cluster: Cluster, manifests: Mapping[str, Manifest], machine: str) -> dic
         "account": {"account": cluster.account.name, "uid": cluster.account.uid},
         "directories": [path for path, *_ in layout.directories(cluster.account.name)],
         "laid": [*laid, layout.PYTHON] if cluster.python.kind == "managed" else laid,
-        "aged": [layout.RELEASES],
+        "aged": [layout.RELEASES, layout.WEIGHTS],
         "secrets": _secrets(cluster, machine),
-        "weights": [weights_directory(replica.weights, manifests[replica.weights])] if replica else [],
+        "weights": weights,
         "daemons": daemons.PREFIX,
         "updates": updates(cluster),
         "texts": [[layout.CONFIRMED, layout.LINKS_REPORT], [layout.SETTINGS_BEFORE], [layout.SERVES], [layout.HISTORY]],
@@ -40,11 +37,6 @@ def records(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Record | None]:
 def settings(cluster: Cluster) -> dict[str, Any]:
     """The settings of macOS that are owned; those that are not managed are None or missing."""
     return cluster.headless.model_dump() if cluster.headless else {}
-
-
-def sizes(manifests: Mapping[str, Manifest]) -> dict[str, int]:
-    """Bytes of each of the weights, by name."""
-    return {name: sum(file.size for file in manifest.files.values()) for name, manifest in manifests.items()}
 
 
 def updates(cluster: Cluster) -> dict[str, str | None] | None:

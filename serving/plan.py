@@ -62,6 +62,7 @@ from serving.placement.wish import Choice
 from serving.release import Release
 from serving.seen import Problem, Seen
 from serving.transport import cable_addresses, ring_hosts
+from serving.weights import called
 
 GATEWAY_SECONDS = 120
 """LiteLLM takes 5 to 30 seconds to begin; a machine that has just restarted has other things to do as well."""
@@ -81,16 +82,6 @@ class Named(Protocol):
 
 
 @dataclass(frozen=True)
-class Sent:
-    """Weights on their way: from `source` on the control machine to `directory`, the files by path."""
-
-    name: str
-    directory: str
-    source: str
-    files: Mapping[str, Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
 class Plan:
     """All releases of a lab, from what was declared and what was read; the names are those of laid directories."""
 
@@ -103,6 +94,8 @@ class Plan:
     """What was decided of each replica. Where that is nothing a deploy was refused, and only its rehearsal is here."""
     digests: Mapping[str, str]
     """SHA-256 of each secret, by its name: those of CLUSTER_TOKEN and GATEWAY_KEY, and of all `references`."""
+    pending: Collection[str] = ()
+    """Weights that cannot be served yet: nobody knows what quantising will make of them."""
 
     def environments(self, machine: str) -> list[str]:
         """The kinds of environment a machine needs."""
@@ -125,19 +118,22 @@ class Plan:
         # Written without any as well: what is no longer declared leaves no key behind.
         return mine | {KEY: keys[GATEWAY_KEY], KEYS: wrap(self._keys()), EXTERNAL_KEYS: wrap(theirs)} | pair
 
-    def weights(self, machine: str) -> list[Sent]:
-        """The weights a machine needs."""
+    def weights(self, machine: str) -> list[str]:
+        """The directories of weights that a machine needs."""
         replica = self.cluster.replica_of(machine)
-        if replica is None:
-            return []
-        declared, manifest = self.cluster.weights_of(replica), self.manifests[replica.weights]
-        directory = weights_directory(declared.name, manifest)
-        files = {path: file.model_dump() for path, file in manifest.files.items()}
-        return [Sent(declared.name, directory, declared.path, files)]
+        return [] if replica is None else [weights_directory(replica.weights, self.manifests[replica.weights])]
+
+    def program(self, module: str) -> list[str]:
+        """The command line of one of our modules on a machine, by what is laid there and not by a release."""
+        software = f"{SOFTWARE}/{self.packages['software'].name}"
+        variables = ("PYTHONDONTWRITEBYTECODE=1", f"PYTHONPATH={software}")
+        return ["/usr/bin/env", *variables, self.interpreter("node"), "-m", module]
 
     def releases(self, machine: str) -> list[Release]:
         """What can be laid before anything is proven."""
-        return [self.links(machine), self.agent(machine)]
+        replica = self.cluster.replica_of(machine)
+        waits = replica is not None and replica.weights in self.pending
+        return [self.links(machine)] if waits else [self.links(machine), self.agent(machine)]
 
     def daemons(self, machine: str) -> list[Daemon]:
         """The daemons whose loading disturbs nobody: all but a replica's agent and the gateway."""
@@ -373,8 +369,8 @@ def _replica(
 
 
 def weights_directory(name: str, manifest: Manifest) -> str:
-    """Where weights lie; other weights of the same name get another directory and never disturb the ones in use."""
-    return f"{WEIGHTS}/{name}-{manifest.digest[:12]}"
+    """Where weights lie."""
+    return f"{WEIGHTS}/{called(name, manifest)}"
 
 
 def _text(configuration: Declared) -> str:

@@ -216,6 +216,7 @@ def _gateway(pieces: Pieces) -> Iterator[Fault]:
         "agent": declared.agent,
         "rank": declared.rank,
         "relay": declared.relay,
+        "supply": declared.supply,
         "transport": declared.transport,
     }
     for name, port in ports.items():

@@ -13,7 +13,7 @@ from typing import Any
 
 from serving import daemons, updating
 from serving.declared import Replica
-from serving.layout import ENVIRONMENTS, HISTORY, PROVEN_PLIST, RELEASES, SERVES, SOFTWARE
+from serving.layout import ENVIRONMENTS, HISTORY, PROVEN_PLIST, RELEASES, SERVES, SOFTWARE, WEIGHTS
 from serving.looking import records
 from serving.plan import Plan, weights_directory
 from serving.record import Proven, Record, proven
@@ -176,9 +176,10 @@ class Roll:
             "present": {release.name for release in [*plan.releases(machine), *doors]},
             "linked": [ENVIRONMENTS, SOFTWARE],
             "weights": {
-                *(sent.directory for sent in plan.weights(machine)),
+                *plan.weights(machine),
                 *(() if record is None else [record.weights_directory]),
             },
+            "weights_root": WEIGHTS,
             "history": HISTORY,
         }
 

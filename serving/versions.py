@@ -13,7 +13,15 @@ from serving.gateway.configuration import SWITCHES
 PROOF: dict[str, dict[str, Any]] = {
     "node": {
         "versions": {"mlx": "0.32.4", "mlx-lm": "0.32.2"},
-        "imports": ["mlx.core", "mlx_lm.server", "uvicorn", "starlette.applications", "httpx", "pydantic"],
+        "imports": [
+            "mlx.core",
+            "mlx_lm.server",
+            "huggingface_hub",
+            "uvicorn",
+            "starlette.applications",
+            "httpx",
+            "pydantic",
+        ],
     },
     "gateway": {
         "versions": {"litellm": "1.109.1"},
@@ -29,6 +37,8 @@ PROOF: dict[str, dict[str, Any]] = {
             "serving.links.daemon",
             "serving.links.undo",
             "serving.rank.process",
+            "serving.supply.carrying",
+            "serving.supply.quantising",
         ]
     },
 }

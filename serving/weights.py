@@ -14,23 +14,21 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from serving.cluster import Cluster
 from serving.configuration import File, Manifest
 from serving.errors import WeightsDamaged
 
 DIGESTS = Path.home() / ".cache" / "cidermill" / "digests.json"
-NEEDED = ("config.json", "model.safetensors.index.json", "tokenizer_config.json")
+INDEX = "model.safetensors.index.json"
+NEEDED = ("config.json", INDEX, "tokenizer_config.json")
 """Without these mlx-lm cannot load weights in every sharding."""
 
 
-def manifests(cluster: Cluster) -> dict[str, Manifest]:
-    """The manifest of each of the cluster's weights, by name, read on the machine this runs on."""
-    return {weights.name: manifest(Path(weights.path)) for weights in cluster.weights}
+def manifest(directory: Path, digests: Path = DIGESTS, *, is_split: bool = True) -> Manifest:
+    """The manifest of a directory; hidden files are not part of it. Raises WeightsDamaged when it is no weights.
 
-
-def manifest(directory: Path, digests: Path = DIGESTS) -> Manifest:
-    """The manifest of a directory; hidden files are not part of it. Raises WeightsDamaged when it is no weights."""
-    missing = [name for name in NEEDED if not (directory / name).is_file()]
+    Unless `is_split`, it may be without the index that every sharding needs.
+    """
+    missing = [name for name in NEEDED if (is_split or name != INDEX) and not (directory / name).is_file()]
     if missing:
         raise WeightsDamaged(
             f"cannot use the weights in {directory}: seen no {', '.join(missing)}, needed what mlx-lm loads. "
@@ -48,6 +46,11 @@ def manifest(directory: Path, digests: Path = DIGESTS) -> Manifest:
     files = {path.relative_to(directory).as_posix(): entry for path, entry in hashed.items()}
     listing = json.dumps({name: [entry.size, entry.sha256] for name, entry in files.items()}, sort_keys=True)
     return Manifest(files=files, digest=hashlib.sha256(listing.encode()).hexdigest())
+
+
+def called(name: str, manifest: Manifest) -> str:
+    """The name of a weights directory: other weights of the same name get another and never disturb those in use."""
+    return f"{name}-{manifest.digest[:12]}"
 
 
 def file(path: Path) -> File:

@@ -30,18 +30,22 @@ from operations.facts.texts import Texts
 from operations.inventory import machine_name
 from operations.remote import read, run, working_on
 from serving import layout, looking, seen
+from serving.anatomy.keeping import declared_of
 from serving.api import AgentState
 from serving.cluster import Cluster
 from serving.command.sources import source_of
 from serving.configuration import AgentConfiguration, ReplicaConfiguration
 from serving.declared import Replica
+from serving.errors import CidermillError
+from serving.hidden import hub_tokens
 from serving.measuring import observing, receipts, summary, telling
 from serving.measuring.points import Asking, Done, Taken, following
 from serving.measuring.receipt import MeasuredReplica, Receipt
 from serving.measuring.sample import Order, Sample
 from serving.record import Proven, proven
 from serving.release import command
-from serving.weights import manifests
+from serving.supply import pinned, planning
+from serving.supply.pinned import Known
 
 _SAMPLE = TypeAdapter(Sample)
 _GRACE_SECONDS = 30
@@ -60,6 +64,7 @@ class _Lab:
     seen: Mapping[str, seen.Seen]
     proven: Mapping[str, Proven]
     kept: receipts.Kept
+    known: Mapping[str, Known]
     progress: Console
 
     @property
@@ -106,12 +111,14 @@ def bench(inventory: Path, *, as_json: bool) -> int:
 def _looked(connection: Connected, progress: Console) -> _Lab:
     cluster = connection.cluster
     fleet.cannot_reach(connection.unreachable)
-    files = fleet.once(manifests, cluster)
+    tokens = control.words(hub_tokens(cluster))
+    known = fleet.checked(CidermillError, pinned.known, cluster, control.DIRECTORY, tokens)
+    directories = planning.directories(known)
     with progress.status(f"Looking at {len(cluster.machines)} Macs"):
-        facts = fleet.look(lambda name: looking.at(cluster, files, name))
+        facts = fleet.look(lambda name: looking.at(cluster, directories, name))
     serving = {each.name: each for each in proven(looking.records(facts))}
     kept = receipts.read(control.receipts(cluster.name))
-    return _Lab(connection, seen.lab(facts), serving, kept, progress)
+    return _Lab(connection, seen.lab(facts), serving, kept, known, progress)
 
 
 def _measured(lab: _Lab, replica: Replica) -> MeasuredReplica:
@@ -134,9 +141,10 @@ def _measured(lab: _Lab, replica: Replica) -> MeasuredReplica:
     if not points:
         raise NotMeasured("; ".join(course.notes) or "its answers were too short to tell anything")
     found = observing.replica(lab.cluster, lab.seen, running, state, points, course.notes)
-    path = lab.cluster.weights_of(replica).path
+    weights = lab.cluster.weights_of(replica)
+    source = partial(source_of, str(lab.known[weights.name].directory), declared_of(weights))
     with lab.progress.status(f"{replica.name}: what is expected"):
-        return observing.beside(found, partial(source_of, path, None), lab.kept)
+        return observing.beside(found, source, lab.kept)
 
 
 def _running(first: Host, release: str) -> tuple[ReplicaConfiguration, AgentState]:

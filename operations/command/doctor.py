@@ -14,14 +14,15 @@ from operations.command.connecting import Connected, connected, console
 from operations.console import drawn
 from operations.inventory import machine_name
 from operations.rehearsal import Difference, rehearsal
-from serving import certificate, daemons, layout, looking, report, seen, verdict, versions
+from serving import certificate, daemons, layout, report, seen, verdict, versions
 from serving.anatomy.keeping import anatomies
 from serving.cluster import Cluster
-from serving.hidden import references
+from serving.errors import CidermillError
+from serving.hidden import hub_tokens, references
 from serving.measuring import receipts, regressing
 from serving.placement import declared as placing
+from serving.supply import pinned, planning
 from serving.verdict import Finding
-from serving.weights import manifests
 
 DEPLOY_FILE = "deploy.py"
 
@@ -29,7 +30,10 @@ DEPLOY_FILE = "deploy.py"
 def examine(inventory: Path, *, as_json: bool) -> int:
     """Print the findings on a lab, as a report or as JSON; 0 when it is as declared, else 1."""
     with connected(inventory) as lab, console(quiet=True).status(f"Examining {len(lab.cluster.machines)} Macs"):
-        looked, findings = _findings(lab)
+        try:
+            looked, findings = _findings(lab)
+        except fleet.Refusal as refusal:
+            raise SystemExit(str(refusal)) from refusal
     if as_json:
         print(json.dumps(report.document(lab.cluster, looked, findings), indent=2))
     else:
@@ -43,13 +47,18 @@ def _findings(lab: Connected) -> tuple[dict[str, seen.Seen], list[Finding]]:
     fleet.rehearse(DEPLOY_FILE, [host for host in hosts if host.connected] or hosts[:1])
     # The deploy file has worked these out already.
     looked = fleet.once(seen.lab, fleet.looked(lab.state))
-    files = fleet.once(manifests, lab.cluster)
-    known = fleet.once(anatomies, lab.cluster, files)
-    placed = fleet.once(placing.placed, lab.cluster, looked, known)
-    sizes = looking.sizes(files)
-    judged = [*fleet.once(verdict.findings, lab.cluster, looked, sizes, placed), *_secrets(lab.cluster, looked)]
+    tokens = control.words(hub_tokens(lab.cluster))
+    known = fleet.checked(CidermillError, pinned.known, lab.cluster, control.DIRECTORY, tokens)
+    placed = fleet.once(placing.placed, lab.cluster, looked, fleet.once(anatomies, lab.cluster, known))
+    sizes = planning.sizes(lab.cluster, known)
+    supply = fleet.once(planning.supply, lab.cluster, known, fleet.looked(lab.state), looked)
+    judged = [
+        *fleet.once(verdict.findings, lab.cluster, looked, sizes, placed),
+        *supply.findings,
+        *_secrets(lab.cluster, looked),
+    ]
     names = {host.name: machine_name(host) for host in hosts}
-    digests = {name: manifest.digest for name, manifest in files.items()}
+    digests = {name: manifest.digest for name, manifest in pinned.manifests(known).items()}
     kept = receipts.read(control.receipts(lab.cluster.name))
     measured = regressing.findings(lab.cluster, looked, kept, digests, versions.node())
     found = [*judged, *measured, *_drift(_causes(lab.cluster, rehearsal().differences, names, judged), names, judged)]

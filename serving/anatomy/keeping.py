@@ -14,12 +14,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
+from serving.anatomy.quantising import Quantisation, converted
 from serving.anatomy.values import Anatomy
 from serving.cluster import Cluster
 from serving.configuration import Manifest
+from serving.declared import Weights
 from serving.errors import WeightsUnreadable
 from serving.seen import Problem
 
@@ -30,16 +33,32 @@ MORE = (2, 4, 8)
 _ANATOMY = TypeAdapter(Anatomy)
 
 
-def anatomies(
-    cluster: Cluster, manifests: Mapping[str, Manifest], kept: Path = ANATOMIES
-) -> dict[str, Anatomy | Problem]:
-    """What each of a cluster's weights is, by their name, with the tensor splits that its replicas could be given."""
+class Lying(Protocol):
+    """Weights as far as they lie on the machine that deploys: at least their config.json."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """Says which weights they are."""
+        ...
+
+    @property
+    def directory(self) -> Path:
+        """Where they lie."""
+        ...
+
+
+def anatomies(cluster: Cluster, lying: Mapping[str, Lying], kept: Path = ANATOMIES) -> dict[str, Anatomy | Problem]:
+    """What each of a cluster's weights is, by their name, with the tensor splits that its replicas could be given.
+
+    Those that are quantised on a Mac are told as what becomes of them.
+    """
     found: dict[str, Anatomy | Problem] = {}
     for weights in cluster.weights:
         most = max((len(each.machines) for each in cluster.replicas if each.weights == weights.name), default=1)
         ranks = sorted({*range(2, most + 1), *MORE})
         try:
-            anatomy = kept_anatomy(Path(weights.path), manifests[weights.name], ranks, kept)
+            there = lying[weights.name]
+            anatomy = kept_anatomy(there.directory, there.manifest, ranks, kept, declared_of(weights))
         except WeightsUnreadable as refusal:
             found[weights.name] = Problem(problem=str(refusal))
         else:
@@ -47,14 +66,28 @@ def anatomies(
     return found
 
 
-def kept_anatomy(directory: Path, manifest: Manifest, ranks: Iterable[int], kept: Path = ANATOMIES) -> Anatomy:
-    """The anatomy of a directory whose files are those of the manifest. Raises WeightsUnreadable."""
-    path = kept / f"{_digest(manifest, ranks := list(ranks))}.json"
+def declared_of(weights: Weights) -> Quantisation | None:
+    """What is declared to be made of weights."""
+    return None if weights.quantise is None else converted(weights.quantise, weights.quantise_group)
+
+
+def kept_anatomy(
+    directory: Path,
+    manifest: Manifest,
+    ranks: Iterable[int],
+    kept: Path = ANATOMIES,
+    quantisation: Quantisation | None = None,
+) -> Anatomy:
+    """The anatomy of a directory whose files are those of the manifest, or of what is made of it.
+
+    Raises WeightsUnreadable.
+    """
+    path = kept / f"{_digest(manifest, ranks := list(ranks), quantisation)}.json"
     try:
         return _ANATOMY.validate_json(path.read_bytes())
     except (OSError, ValidationError):
         pass  # never looked at, or damaged
-    anatomy = _looked_at(directory, ranks)
+    anatomy = _looked_at(directory, ranks, quantisation)
     kept.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{os.getpid()}")
     new.write_bytes(_ANATOMY.dump_json(anatomy))
@@ -62,7 +95,7 @@ def kept_anatomy(directory: Path, manifest: Manifest, ranks: Iterable[int], kept
     return anatomy
 
 
-def _looked_at(directory: Path, ranks: Iterable[int]) -> Anatomy:
+def _looked_at(directory: Path, ranks: Iterable[int], quantisation: Quantisation | None) -> Anatomy:
     try:
         from serving.anatomy.reading import from_directory  # loads MLX
     except ImportError as error:
@@ -70,14 +103,14 @@ def _looked_at(directory: Path, ranks: Iterable[int]) -> Anatomy:
             f"cannot tell what the weights in {directory} need: seen no mlx-lm here ({error}), needed the one that "
             "Macs serve with. Run `uv sync` in the checkout."
         ) from error
-    return from_directory(directory).anatomy(ranks)
+    return from_directory(directory, quantisation).anatomy(ranks)
 
 
-def _digest(manifest: Manifest, ranks: list[int]) -> str:
+def _digest(manifest: Manifest, ranks: list[int], quantisation: Quantisation | None) -> str:
     looking = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         looking.update(path.read_bytes())
-    of = [manifest.digest, ranks, _version("mlx"), _version("mlx-lm"), looking.hexdigest()]
+    of = [manifest.digest, str(quantisation), ranks, _version("mlx"), _version("mlx-lm"), looking.hexdigest()]
     return hashlib.sha256(json.dumps(of).encode()).hexdigest()
 
 

@@ -42,6 +42,15 @@ CANDIDATES = (
 """What is tried against a label that tells only how large the weights are."""
 
 
+def converted(words: str, group: int | None) -> Quantisation:
+    """What mlx-lm's convert makes of weights: `4bit` in groups of 64 unless another size is given, or `mxfp4`."""
+    if words in _WIDTH:
+        bits, size = _WIDTH[words]
+        name: Mode = words  # pyright: ignore[reportAssignmentType]  # just looked up
+        return Quantisation(bits, size, name)
+    return Quantisation(int(words.removesuffix("bit")), group or 64)
+
+
 def parsed(label: str) -> Quantisation | None:
     """The quantisation that a label means, or None where it names none that MLX makes.
 

@@ -106,7 +106,10 @@ def from_config(
 
 
 def from_directory(directory: Path, quantisation: Quantisation | None = None) -> Source:
-    """Weights of a directory that holds a `config.json`, and their index or their headers where they are there."""
+    """Weights of a directory that holds a `config.json`, and their index or their headers where they are there.
+
+    With a quantisation they are what becomes of them when they are quantised so.
+    """
     path = directory / "config.json"
     if not path.is_file():
         raise WeightsUnreadable(
@@ -114,7 +117,7 @@ def from_directory(directory: Path, quantisation: Quantisation | None = None) ->
             "Correct the path."
         )
     config, speaking = object_in(path), partial(speech, directory)
-    if any(directory.glob("model*.safetensors")):
+    if quantisation is None and any(directory.glob("model*.safetensors")):
         said = _declared(config) or str(FULL)
         return Source(directory.name, partial(building.on_disk, directory), said, speech=speaking)
     index = directory / INDEX

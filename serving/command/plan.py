@@ -11,6 +11,7 @@ from typing import Any
 from rich.table import Table
 
 from serving import versions
+from serving.anatomy.keeping import declared_of
 from serving.anatomy.quantising import Quantisation, parsed
 from serving.anatomy.reading import Source
 from serving.cluster import Cluster
@@ -105,7 +106,8 @@ def _planned(
 
 def _of_cluster(cluster: Cluster, bits: Quantisation | None, asked: dict[str, Any], kept: Kept) -> Iterator[Planned]:
     for replica in cluster.replicas:
-        source = source_of(cluster.weights_of(replica).path, bits)
+        weights = cluster.weights_of(replica)
+        source = source_of(str(weights.path or weights.repository), bits or declared_of(weights), weights.revision)
         here, words = _measured(source, replica, kept)
         machines, wish = machines_of(cluster, replica), replace(wish_of(cluster, replica), here=here, **asked)
         decision = _decided(source, machines, wish)

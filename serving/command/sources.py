@@ -16,7 +16,7 @@ _TEMPLATES = ("*.jinja", "special_tokens_map.json", "chat_template.json")
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def source_of(name: str, quantisation: Quantisation | None) -> Source:
+def source_of(name: str, quantisation: Quantisation | None, revision: str | None = None) -> Source:
     """Weights by a directory, a `config.json` or dimensions, or their name on the hub. Raises WeightsUnreadable."""
     path = Path(name).expanduser()
     if path.is_dir():
@@ -25,19 +25,20 @@ def source_of(name: str, quantisation: Quantisation | None) -> Source:
         called = path.parent.name if path.name == "config.json" else path.stem
         return from_config(object_in(path), called, quantisation)
     if _HUB_NAME.fullmatch(name):
-        return from_directory(_fetched(name), quantisation)
+        return from_directory(_fetched(name, revision), quantisation)
     raise WeightsUnreadable(
         f"cannot read the weights '{name}': no such directory or file, and no name of the form owner/weights. "
         "Correct the path."
     )
 
 
-def _fetched(name: str) -> Path:
+def _fetched(name: str, revision: str | None) -> Path:
     """The directory of config, index and tokenizer of weights on the hub; `HF_ENDPOINT` and tokens count as always."""
     hub: Any = importlib.import_module("huggingface_hub")
     errors: Any = importlib.import_module("huggingface_hub.errors")
     try:
-        return Path(hub.snapshot_download(name, allow_patterns=["config.json", INDEX, *TOKENIZERS, *_TEMPLATES]))
+        patterns = ["config.json", INDEX, *TOKENIZERS, *_TEMPLATES]
+        return Path(hub.snapshot_download(name, revision=revision, allow_patterns=patterns))
     except (errors.HfHubHTTPError, errors.HFValidationError, errors.LocalEntryNotFoundError, OSError) as error:
         said = str(error).strip().splitlines()[0]
         raise WeightsUnreadable(

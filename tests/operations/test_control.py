@@ -44,6 +44,14 @@ def test_a_secret_is_read_from_a_file_or_the_environment(tmp_path: Path, monkeyp
     assert control.digests(kept)["anna"] == hashlib.sha256(LONG.encode()).hexdigest()
 
 
+def test_words_that_are_needed_before_a_lab_is_looked_at_are_those_that_can_be_used(tmp_path: Path):
+    given = {"token": {"file": str(tmp_path / "token"), "kind": "word"}, "lost": {"file": "/nowhere", "kind": "word"}}
+    (tmp_path / "token").write_text("hf_secret\n")
+    (tmp_path / "token").chmod(0o600)
+
+    assert control.words(given) == {"token": "hf_secret"}
+
+
 def test_what_is_given_is_not_kept(tmp_path: Path):
     with ctx_state.use(Fleet({"mac-1": {}}).state):
         control.kept_secrets("lab", ["token"], given={"anna": secret_file(tmp_path / "anna")})

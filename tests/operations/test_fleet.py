@@ -103,6 +103,30 @@ def test_no_faults_are_no_refusal():
         fleet.refuse([])
 
 
+def test_an_error_of_the_kind_that_is_meant_for_people_is_a_refusal_in_its_own_words_and_others_are_not():
+    def refuses() -> None:
+        raise LookupError("cannot ask the hub. Look at the network.")
+
+    with ctx_state.use(Fleet({"mac-1": STUDIO}).state):
+        with pytest.raises(
+            fleet.Refusal, match=r"nothing was changed:\n    cannot ask the hub\. Look at the network\."
+        ):
+            fleet.checked(LookupError, refuses)
+        with pytest.raises(LookupError):
+            fleet.checked(ValueError, refuses)
+
+
+def test_what_was_worked_out_once_is_not_worked_out_again():
+    times: list[int] = []
+
+    def works() -> int:
+        times.append(1)
+        return len(times)
+
+    with ctx_state.use(Fleet({"mac-1": STUDIO}).state):
+        assert [fleet.checked(LookupError, works) for _ in range(2)] == [1, 1]
+
+
 @pytest.mark.parametrize("how", ["--dry", "-y"])
 def test_a_refusal_is_told_once_and_changes_nothing(tmp_path, how):
     touched = tmp_path / "touched"

@@ -1,6 +1,9 @@
 import hashlib
+import json
+import shlex
 
 import pytest
+from pyinfra.api.hiddenvalue import HiddenValue
 
 from operations import weights
 from operations.facts.weights import Receipt, Vouched
@@ -78,3 +81,74 @@ def test_a_file_missing_on_the_control_machine_fails_with_its_name_and_leaves_no
     assert not fleet.execute()
     assert any("cannot send gone.safetensors" in line for line in fleet.said)
     assert fleet.machines["mac-1"].done[-1].startswith("rm -rf /tmp/")
+
+
+ORDER = json.dumps({"directory": DIRECTORY, "hub": {"repository": "a/b", "token": None}})
+PROGRAM = ["/opt/example/bin/python", "-m", "example.carrying"]
+
+
+def test_with_only_some_to_be_sent_the_others_are_left_to_other_means(source):
+    machine, _ = applied(
+        weights.snapshot, world({}), DIRECTORY, source=source, manifest=manifest(source), only=["config.json"]
+    )
+
+    assert list(machine.sent.values()) == [b"{}"]
+
+
+def test_a_mac_that_gets_all_from_its_neighbours_is_sent_nothing(source):
+    machine, reason = applied(weights.snapshot, world({}), DIRECTORY, source=source, manifest=manifest(source), only=[])
+
+    assert (machine.done, reason) == ([], f"{DIRECTORY} gets what it lacks from elsewhere")
+
+
+def test_a_mac_that_weights_do_not_concern_says_so():
+    machine, reason = applied(weights.brought, {}, "w", order=None, command=PROGRAM)
+
+    assert (machine.done, reason) == ([], "weights w are not on their way here or from here")
+
+
+def test_the_hubs_token_goes_by_standard_input_and_by_nothing_else():
+    fleet = Fleet({"mac-1": {}})
+    fleet.prepare(weights.brought, "w", order=ORDER, command=PROGRAM, token=HiddenValue("hf_secret"))
+    went_well = fleet.execute()
+    machine = fleet.machines["mac-1"]
+
+    assert went_well
+    assert machine.done == [shlex.join(PROGRAM)]
+    assert json.loads(machine.given[0] or "")["hub"]["token"] == "hf_secret"
+    assert not any("hf_secret" in line for line in fleet.said)
+
+
+def test_a_program_that_fails_fails_the_run_with_its_own_words():
+    fleet = Fleet({"mac-1": {}}, failing="example.carrying")
+    fleet.prepare(weights.brought, "w", order=ORDER, command=PROGRAM)
+
+    assert not fleet.execute()
+    assert any("it failed" in line for line in fleet.said)
+
+
+def test_what_came_of_quantising_is_pinned_and_the_source_removed_after_that():
+    pinned: list[str] = []
+    fleet = Fleet(
+        {"mac-1": {}}, behaviour=lambda _, text: (True, ['{"files": {}}']) if text == "cat /w/r.json" else None
+    )
+    fleet.prepare(
+        weights.quantised, "w", order="{}", command=PROGRAM, result="/w/r.json", spent=["/w/source"], pin=pinned.append
+    )
+    went_well = fleet.execute()
+
+    assert went_well
+    assert pinned == ['{"files": {}}']
+    assert fleet.machines["mac-1"].done == [shlex.join(PROGRAM), "cat /w/r.json", "rm -rf /w/r.json /w/source"]
+
+
+def test_a_source_stays_as_long_as_nobody_knows_what_came_of_it():
+    pinned: list[str] = []
+    fleet = Fleet({"mac-1": {}}, failing="cat /w/r.json")
+    fleet.prepare(
+        weights.quantised, "w", order="{}", command=PROGRAM, result="/w/r.json", spent=["/w/source"], pin=pinned.append
+    )
+
+    assert not fleet.execute()
+    assert pinned == []
+    assert not any("rm -rf" in command for command in fleet.machines["mac-1"].done)

@@ -9,7 +9,7 @@ from serving.transport import ring_hosts
 from tests.serving.declarations import declared
 from tests.standin.packet_filter import FilterRule, read_rules
 
-LINE = "block return in quick proto tcp from any to any port { 7440, 32323:32324, 7441 }"
+LINE = "block return in quick proto tcp from any to any port { 7440, 7443, 32323:32324, 7441 }"
 
 
 def text(machine: str = "m1", **changes: Any) -> str:
@@ -32,8 +32,8 @@ def verdict(rules: str, source: str, port: int, interface: str = "en0") -> str:
 
 def test_the_whole_of_it():
     assert text().splitlines()[1:] == [
-        "pass in quick on lo0 proto tcp from any to any port { 7440, 32323:32324, 7441 } flags any no state",
-        "pass in quick proto tcp from <cidermill> to any port { 7440, 32323:32324 } flags any no state",
+        "pass in quick on lo0 proto tcp from any to any port { 7440, 7443, 32323:32324, 7441 } flags any no state",
+        "pass in quick proto tcp from <cidermill> to any port { 7440, 7443, 32323:32324 } flags any no state",
         LINE,
     ]
 
@@ -45,7 +45,7 @@ def test_every_address_of_the_cluster_may_come_and_the_networks_declared():
     assert len(table) == 4 + 2 * 6 + 1
 
 
-@pytest.mark.parametrize("port", [7440, 32323, 32324])
+@pytest.mark.parametrize("port", [7440, 7443, 32323, 32324])
 def test_machines_reach_agent_and_ranks_and_nobody_else_does(port: int):
     assert verdict(text(), "10.0.0.3", port) == "pass"
     assert verdict(text(), "10.213.0.2", port, "en5") == "pass"
@@ -81,13 +81,13 @@ def test_every_port_that_a_ring_binds_is_open_to_its_ranks():
 def test_jaccl_has_one_port():
     jaccl = text(replicas__0__transport="jaccl", replicas__0__sharding="tensor")
 
-    assert "port { 7440, 32323, 7441 }" in jaccl
+    assert "port { 7440, 7443, 32323, 7441 }" in jaccl
 
 
-def test_a_machine_without_ranks_guards_its_agent():
+def test_a_machine_without_ranks_guards_its_agent_and_its_weights():
     alone = text("m4", replicas__1__machines=["m3"], replicas__1__transport=None, replicas__1__sharding=None)
 
-    assert "port { 7440, 7441 }" in alone
+    assert "port { 7440, 7443, 7441 }" in alone
     assert "32323" not in alone
 
 

@@ -202,6 +202,31 @@ def test_where_secrets_lie_and_what_they_are_is_told_by_owner():
     assert told == {"key anna": {"file": "/keys/anna", "environment": None, "kind": "key", "on": "m1"}}
 
 
+def test_the_token_of_a_hub_is_a_secret_that_a_mac_which_serves_the_weights_needs():
+    hub = {"repository": "a/b", "revision": "main", "token": {"environment": "HF_TOKEN"}, "path": None}
+    told = references(declared(**{f"weights__0__{name}": value for name, value in hub.items()}))
+
+    assert told == {"hub token w": {"file": None, "environment": "HF_TOKEN", "kind": "word", "on": "m1"}}
+
+
+def test_the_agent_of_a_replica_whose_weights_nobody_knows_yet_is_not_laid():
+    waiting = replace(plan(), pending={"w"})
+
+    assert [release.kind for release in plan().releases("m1")] == ["links", "agent"]
+    assert [release.kind for release in waiting.releases("m1")] == ["links"]
+
+
+def test_our_programs_run_with_what_is_laid_and_leave_it_as_it_is():
+    assert plan().program("serving.supply.carrying") == [
+        "/usr/bin/env",
+        "PYTHONDONTWRITEBYTECODE=1",
+        f"PYTHONPATH={layout.SOFTWARE}/software-2222",
+        f"{layout.ENVIRONMENTS}/node-1/bin/python",
+        "-m",
+        "serving.supply.carrying",
+    ]
+
+
 def test_the_agent_of_a_replica_is_not_loaded_before_the_roll_reaches_it():
     alone = plan(replicas=[declared().replicas[0].model_dump()])
 

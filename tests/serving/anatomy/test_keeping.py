@@ -1,12 +1,17 @@
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
+
+import pytest
+from mlx_lm import convert
 
 from serving.anatomy.keeping import anatomies, kept_anatomy
 from serving.anatomy.reading import from_directory
 from serving.anatomy.values import Anatomy
 from serving.cluster import Cluster
+from serving.configuration import Manifest
 from serving.seen import Problem
 from serving.weights import manifest
 from tests.serving.declarations import declared
@@ -22,8 +27,18 @@ print(kept_anatomy(weights, manifest(weights), [2], kept).bytes, "mlx" in sys.mo
 """
 
 
-def of_these(directory: Path) -> Cluster:
-    return declared(weights__0__path=str(directory))
+@dataclass(frozen=True)
+class Lying:
+    manifest: Manifest
+    directory: Path
+
+
+def of_these(directory: Path, **changes: object) -> Cluster:
+    return declared(weights__0__path=str(directory), **changes)
+
+
+def lying(directory: Path) -> dict[str, Lying]:
+    return {"w": Lying(manifest(directory), directory)}
 
 
 def test_what_is_kept_is_what_was_seen(tmp_path: Path):
@@ -62,17 +77,32 @@ def test_other_bytes_under_the_same_path_are_looked_at(tmp_path: Path):
 
 
 def test_the_weights_of_a_cluster_are_known_by_their_declared_name_and_by_the_splits_of_its_replicas(tmp_path: Path):
-    (found,) = anatomies(of_these(PATH), {"w": manifest(PATH)}, tmp_path).values()
+    (found,) = anatomies(of_these(PATH), lying(PATH), tmp_path).values()
 
     assert isinstance(found, Anatomy)
     assert (found.name, set(found.tensor)) == ("w", {2, 4, 8})
+
+
+@pytest.mark.parametrize(("words", "group"), [("4bit", None), ("8bit", 32), ("mxfp4", None)])
+def test_weights_to_be_quantised_are_known_as_what_mlx_lms_convert_makes_of_them(
+    tmp_path: Path, words: str, group: int | None
+):
+    wanted = {"weights__0__quantise": words} | ({"weights__0__quantise_group": group} if group else {})
+    (found,) = anatomies(of_these(PATH, **wanted), lying(PATH), tmp_path / "kept").values()
+    mode = {"q_bits": int(words[0]), "q_group_size": group} if words.endswith("bit") else {"q_mode": words}
+    convert(str(PATH), str(tmp_path / "made"), quantize=True, **mode)
+    made = from_directory(tmp_path / "made").anatomy([2, 4, 8])
+
+    assert isinstance(found, Anatomy)
+    assert found.bytes == made.bytes
+    assert [layer.bytes for layer in found.layers] == [layer.bytes for layer in made.layers]
 
 
 def test_weights_that_mlx_lm_cannot_run_are_a_problem_and_not_the_end(tmp_path: Path):
     weights = copytree(PATH, tmp_path / "weights")
     (weights / "config.json").write_text('{"model_type": "not-yet-invented"}')
 
-    (found,) = anatomies(of_these(weights), {"w": manifest(weights)}, tmp_path / "kept").values()
+    (found,) = anatomies(of_these(weights), lying(weights), tmp_path / "kept").values()
 
     assert isinstance(found, Problem)
     assert "not-yet-invented" in found.problem

@@ -1,0 +1,175 @@
+"""Weights from a hub to stand-in Macs by the true deploy: fetched once, handed on over the cables, served."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deploy.running import ADDRESSES, ROOT, STANDIN, Run, agent, deploy
+from tests.deploy.test_road import asked, changes
+from tests.serving.supply.hubs import COMMIT, REPOSITORY, Hub, serving
+from tests.standin.lab import Lab
+from tests.weights import GOLDEN_ANSWER, GOLDEN_QUESTION, PATH
+
+pytestmark = pytest.mark.lab
+
+LARGE = "model.safetensors"
+Serve = Callable[..., Path]
+
+
+@pytest.fixture
+def hub(lab: Lab) -> Iterator[Hub]:
+    """A repository with the test weights, where the Macs reach this machine; by one blank they are other weights."""
+    files = {path.name: path.read_bytes() for path in PATH.iterdir() if path.is_file()}
+    files["generation_config.json"] += b"\n"
+    with serving(Hub({LARGE: files.pop(LARGE)}, files), address=lab.files.address) as made:
+        yield made
+
+
+@pytest.fixture
+def from_hub(hub: Hub, variant: Callable[..., Path], lab: Lab) -> Iterator[Serve]:
+    """The stand-in inventory with its weights in that repository; the Macs and this machine forget them afterwards."""
+    pinned = ROOT / ".cidermill" / "standin.weights"
+
+    def make(**changes: Any) -> Path:
+        declared = {"path": None, "repository": REPOSITORY, "revision": "main", "endpoint": hub.endpoint, **changes}
+        return variant(**{f"weights__0__{name}": value for name, value in declared.items()})
+
+    shutil.rmtree(pinned, ignore_errors=True)
+    before = {name: set(weights(lab, name)) for name in ADDRESSES}
+    yield make
+    shutil.rmtree(pinned, ignore_errors=True)
+    # The inventory is as it was again by now: see `restored`, which every test uses inside of this.
+    for name in ADDRESSES:
+        for path in set(weights(lab, name)) - before[name]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@pytest.fixture
+def back(from_hub: Serve, restored: None) -> None:
+    """Whatever was served from the hub, the stand-in inventory is true again before it is forgotten."""
+
+
+def weights(lab: Lab, name: str) -> list[Path]:
+    """What lies where a Mac has its weights."""
+    return sorted((lab.root(name) / "opt/cidermill/weights").glob("*"))
+
+
+def large_files(lab: Lab, name: str) -> set[str]:
+    """SHA-256 of each large file on a Mac, by another road than the deploy's."""
+    files = (lab.root(name) / "opt/cidermill/weights").glob(f"*/{LARGE}")
+    return {hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def newest(lab: Lab, name: str, hub: Hub) -> Path:
+    """The directory on a Mac that holds the very files of the hub."""
+    found = (lab.root(name) / "opt/cidermill/weights").glob("*/generation_config.json")
+    return next(path.parent for path in found if path.read_bytes() == hub.small["generation_config.json"])
+
+
+def serve_golden() -> dict[str, str]:
+    """What each replica answers to the golden question, asked without the gateway."""
+    answers = {name: agent(name, "/v1/chat/completions", **asked(GOLDEN_QUESTION)) for name in ("mac-1", "mac-3")}
+    return {name: answer.json()["choices"][0]["message"]["content"].strip() for name, answer in answers.items()}
+
+
+@pytest.mark.usefixtures("back")
+def test_weights_of_a_repository_are_fetched_once_handed_on_and_served(lab: Lab, hub: Hub, from_hub: Serve):
+    run = deploy(from_hub())
+
+    assert run.code == 0, run.output
+    assert hub.of_large() == len(hub.large[LARGE])
+    assert f"at {COMMIT[:12]}" in run.output
+    assert "over their cable" in run.output
+    for name in ADDRESSES:
+        assert (newest(lab, name, hub) / LARGE).read_bytes() == hub.large[LARGE]
+    assert serve_golden() == {"mac-1": GOLDEN_ANSWER, "mac-3": GOLDEN_ANSWER}
+
+
+@pytest.mark.usefixtures("back")
+def test_a_second_deploy_changes_nothing_and_does_not_miss_the_hub(hub: Hub, from_hub: Serve):
+    first = deploy(from_hub())
+    asked_before = len(hub.asked)
+    again = deploy(from_hub())
+    without = deploy(from_hub(endpoint="http://127.0.0.1:9"))
+
+    assert first.code == 0, first.output
+    assert [(run.code, changes(run)) for run in (again, without)] == [(0, 0)] * 2, again.output + without.output
+    assert len(hub.asked) == asked_before
+
+
+@pytest.mark.usefixtures("back")
+def test_a_mac_that_lost_its_weights_gets_them_from_a_neighbour(lab: Lab, hub: Hub, from_hub: Serve):
+    assert deploy(from_hub()).code == 0
+    served = hub.of_large()
+    directory = newest(lab, "mac-4", hub)
+    (directory / LARGE).unlink()
+    run = deploy(from_hub())
+
+    assert run.code == 0, run.output
+    assert (directory / LARGE).read_bytes() == hub.large[LARGE]
+    assert hub.of_large() == served
+
+
+@pytest.mark.usefixtures("back")
+def test_a_fetch_that_is_cut_goes_on_with_the_same_deploy(lab: Lab, hub: Hub, from_hub: Serve):
+    hub.cut_at[LARGE] = [len(hub.large[LARGE]) // 2]
+    run = deploy(from_hub())
+
+    assert run.code == 0, run.output
+    assert "was cut at" in run.output
+    assert hub.of_large() <= len(hub.large[LARGE]) + 4 * 2**20
+
+
+@pytest.mark.usefixtures("back")
+def test_a_wrong_file_is_refused_with_both_hashes_and_who_served_serves(lab: Lab, hub: Hub, from_hub: Serve):
+    hub.wrong[LARGE] = 2
+    run = deploy(from_hub())
+
+    assert run.code == 1
+    assert f"cannot use {LARGE} of '{REPOSITORY}' on mac-" in run.output
+    assert hashlib.sha256(hub.large[LARGE]).hexdigest() in run.output
+    assert "Traceback" not in run.output
+    assert serve_golden() == {"mac-1": GOLDEN_ANSWER, "mac-3": GOLDEN_ANSWER}
+    right = hashlib.sha256(hub.large[LARGE]).hexdigest()
+    assert [large_files(lab, name) for name in ADDRESSES] == [{right}] * 4, "those that were there before, no others"
+
+
+def test_a_hub_that_cannot_be_asked_is_refused_before_anything_changes(
+    deployed: Run, from_hub: Serve, trees: Callable[[], dict[str, dict[str, str]]]
+):
+    before = trees()
+    run = deploy(from_hub(endpoint="http://127.0.0.1:9"))
+
+    assert run.code == 1
+    assert "cannot ask http://127.0.0.1:9" in run.output
+    assert "Traceback" not in run.output
+    assert trees() == before
+
+
+@pytest.mark.usefixtures("back")
+def test_weights_are_quantised_on_one_mac_once_and_then_served_by_all(lab: Lab, hub: Hub, from_hub: Serve):
+    inventory = from_hub(quantise="8bit", quantise_group=32)
+    first, second, third = deploy(inventory), deploy(inventory), deploy(inventory)
+
+    assert first.code == 0, first.output
+    assert "Deploy once more" in first.output
+    assert second.code == 0, second.output
+    assert (third.code, changes(third)) == (0, 0), third.output
+    assert hub.of_large() == len(hub.large[LARGE])
+    assert serve_golden() == {"mac-1": GOLDEN_ANSWER, "mac-3": GOLDEN_ANSWER}
+    assert not any("-source-" in path.name for name in ADDRESSES for path in weights(lab, name))
+
+
+def test_the_same_weights_by_path_and_by_repository_are_the_same(deployed: Run, hub: Hub, from_hub: Serve):
+    hub.small["generation_config.json"] = (PATH / "generation_config.json").read_bytes()
+    run = deploy(from_hub())
+
+    assert (run.code, changes(run)) == (0, 0), run.output
+    assert hub.of_large() == 0
+    assert deploy(STANDIN).code == 0
