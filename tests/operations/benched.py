@@ -18,6 +18,8 @@ from operations.command.connecting import Connected, console
 from serving import layout
 from serving.measuring.receipts import NONE
 from serving.record import Proven
+from serving.supply.pinned import Known
+from serving.weights import manifest
 from tests.operations.answers import printed
 from tests.operations.fleet_of_fakes import Fleet, Machine
 from tests.serving.declarations import declared
@@ -46,9 +48,10 @@ def main(directory: Path) -> None:
     fleet = Fleet(dict.fromkeys(all_well(), world), behaviour=behaviour)
     cluster = declared(weights__0__path=str(PATH))
     proven = Proven("a", ("m1", "m2"), "w", "/weights", {"m1": RELEASE, "m2": RELEASE}, "", None)
+    known = {"w": Known("w", manifest(PATH), PATH, ())}
     serving = {} if told.get("unproven") else {"a": proven}
     with ctx_state.use(fleet.state):
-        lab = _Lab(Connected(cluster, fleet.state, {}), all_well(), serving, NONE, console(quiet=True))
+        lab = _Lab(Connected(cluster, fleet.state, {}), all_well(), serving, NONE, known, console(quiet=True))
         try:
             measured = _measured(lab, cluster.replicas[0])
         except NotMeasured as why:
