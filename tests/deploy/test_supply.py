@@ -71,9 +71,9 @@ def weights(lab: Lab, name: str) -> list[Path]:
 
 
 def large_files(lab: Lab, name: str) -> set[str]:
-    """SHA-256 of each large file on a Mac, by another road than the deploy's."""
+    """SHA-256 of each large file that came whole to a Mac, by another road than the deploy's."""
     files = (lab.root(name) / "opt/cidermill/weights").glob(f"*/{LARGE}")
-    return {hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.parent.suffix != ".partial"}
 
 
 def from_there(lab: Lab, name: str, hub: Hub) -> Path:
