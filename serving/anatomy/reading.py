@@ -117,6 +117,8 @@ def from_directory(directory: Path, quantisation: Quantisation | None = None) ->
             "Correct the path."
         )
     config, speaking = object_in(path), partial(speech, directory)
+    if quantisation is not None and (own := _declared(config)):
+        raise WeightsUnreadable(f"cannot quantise the weights in {directory}: seen {own}, needed 16 bits.")
     if quantisation is None and any(directory.glob("model*.safetensors")):
         said = _declared(config) or str(FULL)
         return Source(directory.name, partial(building.on_disk, directory), said, speech=speaking)

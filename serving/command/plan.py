@@ -107,7 +107,8 @@ def _planned(
 def _of_cluster(cluster: Cluster, bits: Quantisation | None, asked: dict[str, Any], kept: Kept) -> Iterator[Planned]:
     for replica in cluster.replicas:
         weights = cluster.weights_of(replica)
-        source = source_of(str(weights.path or weights.repository), bits or declared_of(weights), weights.revision)
+        name, wanted = str(weights.path or weights.repository), bits or declared_of(weights)
+        source = source_of(name, wanted, weights.revision, weights.endpoint)
         here, words = _measured(source, replica, kept)
         machines, wish = machines_of(cluster, replica), replace(wish_of(cluster, replica), here=here, **asked)
         decision = _decided(source, machines, wish)
