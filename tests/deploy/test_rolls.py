@@ -44,13 +44,7 @@ def streaming(client: OpenAI, clients: int = 2) -> Iterator[list[str]]:
             yield told
         finally:
             over.set()
-    for each in asked_out(asking):
-        assert each is None
-
-
-def asked_out(asking: list) -> list[None]:
-    """What became of every client."""
-    return [each.result() for each in asking]
+    assert [each.result() for each in asking] == [None] * clients
 
 
 def test_one_that_cannot_be_proven_goes_back_by_itself_and_the_other_is_untouched(

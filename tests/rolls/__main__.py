@@ -26,11 +26,12 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 
 from tests.faults.load import answers as needed_answers
+from tests.faults.load import loading
 from tests.faults.mending import NotAsExpected
 from tests.faults.rack import rack
 from tests.faults.scene import AGENT_PORT, ROOT, Scene
 from tests.rolls.changes import CHANGES, FAULTS, Change, Fault
-from tests.rolls.clients import failures, loading
+from tests.rolls.clients import by_openai, failures
 from tests.rolls.declaring import Deploy, inventory
 from tests.rolls.judging import Row, missed, out_of_order
 from tests.rolls.watching import pause, seconds_without, watching
@@ -133,7 +134,10 @@ async def _under_load(scene: Scene, directory: Path, name: str, number: int, cli
     agents = {
         machine: f"http://{scene.lab.machine(machine).address}:{AGENT_PORT}" for machine in scene.lab.rack().machines
     }
-    async with loading(door, needed, clients, DEADLINE_SECONDS) as load, watching(agents, scene.token()) as looks:
+    async with (
+        loading([door], needed, clients, DEADLINE_SECONDS, by_openai) as load,
+        watching(agents, scene.token()) as looks,
+    ):
         while len(load.requests) < clients:  # noqa: ASYNC110 - what is looked at has no event
             await asyncio.sleep(0.1)
         began = time.monotonic()

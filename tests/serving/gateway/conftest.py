@@ -1,4 +1,5 @@
-"""One gateway for all tests that ask it: a real endpoint behind one name, and one that says anything behind another."""
+"""One gateway for all tests that ask it, a real endpoint behind one name and one that says anything behind another; and
+endpoints that say anything, for a relay of the test's own."""
 
 from __future__ import annotations
 
@@ -61,3 +62,15 @@ def door(standing: Asked) -> Asked:
     standing.weights.asked.clear()
     standing.weights.earlier.clear()
     return standing
+
+
+@pytest.fixture
+def a() -> Iterator[Scripted]:
+    with endpoint("a") as script:
+        yield script
+
+
+@pytest.fixture
+def b() -> Iterator[Scripted]:
+    with endpoint("b") as script:
+        yield script

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
@@ -34,18 +34,6 @@ from tests.serving.speaking import USAGE, chat, made_of, said, text
 BUSY = {"message": "busy", "type": "rate_limit_error", "param": None, "code": "queue_full"}
 FELL = {"message": "it fell", "type": "server_error", "param": None, "code": "replica_fell"}
 BEGUN = said(HE, done=False)
-
-
-@pytest.fixture
-def a() -> Iterator[Scripted]:
-    with endpoint("a") as script:
-        yield script
-
-
-@pytest.fixture
-def b() -> Iterator[Scripted]:
-    with endpoint("b") as script:
-        yield script
 
 
 def play(

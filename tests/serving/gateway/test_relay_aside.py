@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from serving.gateway.aside import Aside, Refusal, Word
 from tests.serving.endpoint.clients import HELLO, Client
-from tests.serving.gateway.endpoints import HE, STREAM, Answer, Reset, Scripted, endpoint, relaying, served
+from tests.serving.gateway.endpoints import HE, STREAM, Answer, Reset, Scripted, relaying, served
 from tests.serving.speaking import said
 
 BUSY = {"message": "busy", "type": "rate_limit_error", "param": None, "code": "queue_full"}
 LONG = {"message": "too long", "type": "invalid_request_error", "param": "messages", "code": "context_length_exceeded"}
-
-
-@pytest.fixture
-def a() -> Iterator[Scripted]:
-    with endpoint("a") as script:
-        yield script
-
-
-@pytest.fixture
-def b() -> Iterator[Scripted]:
-    with endpoint("b") as script:
-        yield script
 
 
 def heard(body: Any, *scripts: Scripted, count: bool = False, wait_seconds: int = 30) -> tuple[Word, Client]:

@@ -16,7 +16,7 @@ from serving.gateway.relay_replicas import Replicas
 from serving.gateway.relay_upstream import Endpoints
 from tests.serving.endpoint.clients import CHAT, HELLO
 from tests.serving.gateway.elsewhere import Elsewhere, answering
-from tests.serving.gateway.endpoints import SOON, STREAM, TOKEN, Answer, Relaying, Reset, Scripted, endpoint, served
+from tests.serving.gateway.endpoints import SOON, STREAM, TOKEN, Answer, Relaying, Reset, Scripted, served
 from tests.serving.speaking import chat, made_of, said
 
 FULL = {"message": "busy", "type": "rate_limit_error", "param": None, "code": "queue_full"}
@@ -29,12 +29,6 @@ BIG = HELLO | {"model": "big"}
 @pytest.fixture
 def elsewhere() -> Iterator[Elsewhere]:
     with answering() as script:
-        yield script
-
-
-@pytest.fixture
-def a() -> Iterator[Scripted]:
-    with endpoint("a") as script:
         yield script
 
 

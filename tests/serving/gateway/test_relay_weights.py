@@ -2,24 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 from tests.serving.gateway.endpoints import STREAM, Answer, Reset, Scripted, endpoint
 from tests.serving.gateway.test_relay import BEGUN, answered
-
-
-@pytest.fixture
-def a() -> Iterator[Scripted]:
-    with endpoint("a") as script:
-        yield script
-
-
-@pytest.fixture
-def b() -> Iterator[Scripted]:
-    with endpoint("b") as script:
-        yield script
 
 
 def test_an_answer_that_was_begun_goes_on_with_the_same_weights_past_one_that_has_others(a: Scripted, b: Scripted):

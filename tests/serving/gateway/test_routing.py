@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -17,7 +17,6 @@ from tests.serving.gateway.endpoints import (
     Line,
     Relaying,
     Scripted,
-    endpoint,
     relaying,
     served,
 )
@@ -27,18 +26,6 @@ FELL = {"message": "it fell", "type": "server_error", "param": None, "code": "re
 REQUESTS, CLIENTS = 300, 20
 WORDS = ("one ", "two ", "three ", "four ", "five")
 TURNS = ("Hello", "Hi!", "Count to five.", "1, 2, 3, 4, 5", "Thanks.", "Well, ", "Bye.")
-
-
-@pytest.fixture
-def a() -> Iterator[Scripted]:
-    with endpoint("a") as script:
-        yield script
-
-
-@pytest.fixture
-def b() -> Iterator[Scripted]:
-    with endpoint("b") as script:
-        yield script
 
 
 def play(scene: Callable[[Relaying], Coroutine[Any, Any, None]], *scripts: Scripted, **changes: Any) -> None:
