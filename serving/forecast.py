@@ -17,7 +17,7 @@ from serving.rolling import Turn
 
 def lines(roll: Roll, kept: Kept = NONE) -> list[str]:
     """The whole roll, a line for each step; none when no replica changes. `kept` is what was measured of the lab."""
-    turns = [turn for turn in roll.turns if turn.changes]
+    turns = [turn for turn in roll.taken if turn.changes]
     if not turns:
         return []
     steps = [line for number, turn in enumerate(turns, start=1) for line in _turn(roll, number, turn, kept)]

@@ -53,6 +53,16 @@ class Roll:
         return turns(self.plan.cluster, self.before, self.changed)
 
     @property
+    def taken(self) -> tuple[Turn, ...]:
+        """Those that this deploy takes: none while nobody knows yet what quantising makes of weights."""
+        return () if self.plan.pending else self.turns
+
+    @property
+    def published(self) -> list[str]:
+        """The replicas that the gateway is told of, as far as they answer."""
+        return [] if self.plan.pending else [each.name for each in self.plan.cluster.replicas]
+
+    @property
     def before(self) -> tuple[Proven, ...]:
         """What was proven last."""
         return proven(self.records)

@@ -28,6 +28,7 @@ from operations.command.connecting import Connected, connected, console
 from operations.console import drawn
 from operations.facts.texts import Texts
 from operations.inventory import machine_name
+from operations.lab import judging
 from operations.remote import read, run, working_on
 from serving import layout, looking, seen
 from serving.anatomy.keeping import declared_of
@@ -36,15 +37,12 @@ from serving.cluster import Cluster
 from serving.command.sources import source_of
 from serving.configuration import AgentConfiguration, ReplicaConfiguration
 from serving.declared import Replica
-from serving.errors import CidermillError
-from serving.hidden import hub_tokens
 from serving.measuring import observing, receipts, summary, telling
 from serving.measuring.points import Asking, Done, Taken, following
 from serving.measuring.receipt import MeasuredReplica, Receipt
 from serving.measuring.sample import Order, Sample
 from serving.record import Proven, proven
 from serving.release import command
-from serving.supply import pinned, planning
 from serving.supply.pinned import Known
 
 _SAMPLE = TypeAdapter(Sample)
@@ -109,16 +107,11 @@ def bench(inventory: Path, *, as_json: bool) -> int:
 
 
 def _looked(connection: Connected, progress: Console) -> _Lab:
-    cluster = connection.cluster
     fleet.cannot_reach(connection.unreachable)
-    tokens = control.words(hub_tokens(cluster))
-    known = fleet.checked(CidermillError, pinned.known, cluster, control.DIRECTORY, tokens)
-    directories = planning.directories(known)
-    with progress.status(f"Looking at {len(cluster.machines)} Macs"):
-        facts = fleet.look(lambda name: looking.at(cluster, directories, name))
-    serving = {each.name: each for each in proven(looking.records(facts))}
-    kept = receipts.read(control.receipts(cluster.name))
-    return _Lab(connection, seen.lab(facts), serving, kept, known, progress)
+    with progress.status(f"Looking at {len(connection.cluster.machines)} Macs"):
+        lab = judging.judged(connection.cluster)
+    serving = {each.name: each for each in proven(looking.records(lab.facts))}
+    return _Lab(connection, lab.seen, serving, lab.measured, lab.known, progress)
 
 
 def _measured(lab: _Lab, replica: Replica) -> MeasuredReplica:

@@ -6,22 +6,19 @@ The deploy file itself is rehearsed, so what the doctor calls well is what a dep
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from operations import control, fleet, headless
+from operations import fleet, headless
 from operations.command.connecting import Connected, connected, console
 from operations.console import drawn
 from operations.inventory import machine_name
+from operations.lab import judging
 from operations.rehearsal import Difference, rehearsal
-from serving import certificate, daemons, layout, report, seen, verdict, versions
-from serving.anatomy.keeping import anatomies
+from serving import daemons, layout, report, seen, versions
 from serving.cluster import Cluster
-from serving.errors import CidermillError
-from serving.hidden import hub_tokens, references
-from serving.measuring import receipts, regressing
-from serving.placement import declared as placing
-from serving.supply import pinned, planning
+from serving.measuring import regressing
+from serving.supply import pinned
 from serving.verdict import Finding
 
 DEPLOY_FILE = "deploy.py"
@@ -45,30 +42,19 @@ def _findings(lab: Connected) -> tuple[dict[str, seen.Seen], list[Finding]]:
     hosts = list(lab.state.inventory)
     fleet.cannot_reach(lab.unreachable)
     fleet.rehearse(DEPLOY_FILE, [host for host in hosts if host.connected] or hosts[:1])
-    # The deploy file has worked these out already.
-    looked = fleet.once(seen.lab, fleet.looked(lab.state))
-    tokens = control.words(hub_tokens(lab.cluster))
-    known = fleet.checked(CidermillError, pinned.known, lab.cluster, control.DIRECTORY, tokens)
-    placed = fleet.once(placing.placed, lab.cluster, looked, fleet.once(anatomies, lab.cluster, known))
-    sizes = planning.sizes(lab.cluster, known)
-    supply = fleet.once(planning.supply, lab.cluster, known, fleet.looked(lab.state), looked)
-    judged = [
-        *fleet.once(verdict.findings, lab.cluster, looked, sizes, placed),
-        *supply.findings,
-        *_secrets(lab.cluster, looked),
-    ]
+    looked = judging.judged(lab.cluster)  # as the deploy file has just done
+    judged = [*looked.findings, *_secrets(looked.unusable)]
     names = {host.name: machine_name(host) for host in hosts}
-    digests = {name: manifest.digest for name, manifest in pinned.manifests(known).items()}
-    kept = receipts.read(control.receipts(lab.cluster.name))
-    measured = regressing.findings(lab.cluster, looked, kept, digests, versions.node())
+    digests = {name: manifest.digest for name, manifest in pinned.manifests(looked.known).items()}
+    measured = regressing.findings(lab.cluster, looked.seen, looked.measured, digests, versions.node())
     found = [*judged, *measured, *_drift(_causes(lab.cluster, rehearsal().differences, names, judged), names, judged)]
     order = [machine.name for machine in lab.cluster.machines]
-    return looked, sorted(found, key=lambda finding: order.index(finding.machine))
+    return looked.seen, sorted(found, key=lambda finding: order.index(finding.machine))
 
 
-def _secrets(cluster: Cluster, looked: Mapping[str, seen.Seen]) -> Iterator[Finding]:
+def _secrets(unusable: Sequence[tuple[str, str]]) -> Iterator[Finding]:
     """What is given by reference and cannot be used; a deploy refuses it, and its rehearsal ends there silently."""
-    for machine, fault in [*control.unusable(references(cluster, looked)), *certificate.refusals(cluster)]:
+    for machine, fault in unusable:
         yield Finding(machine, "secrets", fault.rstrip("."), "every declared secret", "See above.")
 
 

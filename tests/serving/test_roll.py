@@ -241,3 +241,11 @@ def test_the_forecast_tells_which_mac_leaves():
     alone = {"name": "b", "machines": ["m3"], "weights": "w"}
 
     assert "m4: leaves its replica: agent-0000 → agent-" in told(roll(replicas__1=alone))
+
+
+def test_nothing_is_rolled_or_published_while_nobody_knows_what_quantising_makes_of_weights():
+    rolled = roll()
+    waiting = replace(rolled, plan=replace(rolled.plan, pending={"w"}))
+
+    assert ([turn.name for turn in rolled.taken], rolled.published) == (["a", "b"], ["a", "b"])
+    assert (waiting.taken, waiting.published, forecast.lines(waiting)) == ((), [], [])
