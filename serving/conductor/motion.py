@@ -8,7 +8,7 @@ nothing about a rank.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from serving.api import AgentState
@@ -49,12 +49,17 @@ def _motion(before: Motion | None, machine: AgentState | None, seen: Observation
     tick = _tick(machine, seen.course)
     if tick is None:
         return None
-    if before is None or after_silence:
+    if before is None:
         return Motion(tick, seen.now, seen.now)
+    if after_silence:
+        return Motion(tick, seen.now, seen.now, before.read)
+    stepped = tick.steps != before.tick.steps
+    took = seen.now - before.stepped if stepped and before.tick.activity == "prefilling" else 0.0
     return Motion(
         tick,
-        stepped=before.stepped if tick.steps == before.tick.steps else seen.now,
+        stepped=seen.now if stepped else before.stepped,
         beaten=before.beaten if tick.beats == before.tick.beats else seen.now,
+        read=max(before.read, took),
     )
 
 
@@ -94,8 +99,13 @@ def _unbeaten(seen: Observation, motion: Motion | None) -> float:
 def _stalled(seen: Observation) -> list[int]:
     told = list(_told(seen))
     patient = seen.course.state == "warming" or any(motion.tick.activity == "prefilling" for _, motion in told)
-    limit = seen.limits.prefilling if patient else seen.limits.stalled
+    limit = _reading_limit(seen, told) if patient else seen.limits.stalled
     return [rank for rank, motion in told if seen.now - motion.stepped > limit]
+
+
+def _reading_limit(seen: Observation, told: Sequence[tuple[int, Motion]]) -> float:
+    longest = max((motion.read for _, motion in told), default=0.0)
+    return max(seen.limits.prefilling, seen.limits.slowing * longest)
 
 
 def _deadlock(seen: Observation, ranks: list[int]) -> str:

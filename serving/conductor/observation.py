@@ -32,7 +32,10 @@ class Limits:
     stalled: float = 4
     """How long the loop of a ready replica may take for one step, unless it reads a prompt."""
     prefilling: float = 120
-    """The same while it reads one, or takes its first steps."""
+    """The same while it reads one, or takes its first steps. A step reads 2048 tokens at most, of all prompts together
+    (`serving.rank.portions`), so this is 17 a second."""
+    slowing: float = 4
+    """So many times what its longest step of reading took it may take as well: the longer a prompt, the slower."""
     pauses: tuple[float, ...] = (0, 1, 4, 15, 60)
     """Before the first restart in a row, the second, and so on; the last goes for all after it."""
 
@@ -52,6 +55,8 @@ class Motion:
     tick: Tick
     stepped: float
     beaten: float
+    read: float = 0
+    """Seconds of the longest step that was seen to read a part of prompts."""
 
 
 @dataclass(frozen=True)

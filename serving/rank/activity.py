@@ -14,8 +14,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
+from serving.rank.portions import PortionedBatches
 from serving.rank.status import Activity
 
 _server: Any = importlib.import_module("mlx_lm.server")
@@ -28,7 +29,7 @@ def watch_batches(advance: Advance) -> None:
     _server.BatchGenerator = partial(_WatchedBatches, advance)
 
 
-class _WatchedBatches(_server.BatchGenerator):
+class _WatchedBatches(PortionedBatches):
     def __init__(self, advance: Advance, *arguments: Any, **options: Any) -> None:
         self._advance = advance
         self._waits_for_readers = False
@@ -36,7 +37,7 @@ class _WatchedBatches(_server.BatchGenerator):
 
     def next(self) -> tuple[list[Any], list[Any]]:
         self._advance("prefilling" if self._waits_for_readers or self._has_prompts() else "decoding")
-        read, decoded = cast("tuple[list[Any], list[Any]]", super().next())
+        read, decoded = super().next()
         self._waits_for_readers = bool(read) or (self._waits_for_readers and not decoded)
         return read, decoded
 

@@ -75,7 +75,7 @@ def _release(scene: Scene, directory: Path, number: int) -> Deploy:
 
 
 def _macos(scene: Scene, directory: Path, number: int) -> Deploy:
-    return Deploy(inventory(scene.lab, f"macos-{number}", {"macos__update": update(directory)}))
+    return Deploy(inventory(scene.lab, f"macos-{number}", {"macos": {"update": update(directory)}}))
 
 
 @contextmanager

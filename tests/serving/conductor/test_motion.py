@@ -89,6 +89,23 @@ def test_a_long_prompt_is_not_a_freeze():
     assert watched(125, waiting(0, "prefilling"), waiting(1, "prefilling")).state == "failed"
 
 
+def reading(rank: int, *lasting: float) -> Saying:
+    """Reads one part of a prompt after the other, each so many seconds; the last for ever."""
+    ends = [sum(lasting[: number + 1]) for number in range(len(lasting))]
+    return lambda step: ticking(rank, 1 + sum(end <= step * PERIOD for end in ends), 1 + step, "prefilling")
+
+
+def test_the_parts_of_a_prompt_may_take_longer_and_longer():
+    slow = (40, 90, 110, 250, 600)
+
+    assert watched(1090, reading(0, *slow), reading(1, *slow)).state == "ready"
+
+
+def test_a_part_that_takes_many_times_as_long_as_the_longest_before_is_a_freeze():
+    assert watched(490, reading(0, 40, 90), reading(1, 40, 90)).state == "ready"
+    assert watched(500, reading(0, 40, 90), reading(1, 40, 90)).state == "failed"
+
+
 def test_a_rank_that_waits_for_one_that_reads_a_prompt_is_patient_too():
     assert watched(60, waiting(0, "decoding"), waiting(1, "prefilling")).state == "ready"
 
