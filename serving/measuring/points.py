@@ -20,9 +20,6 @@ MOST_SECONDS: Final = 120.0
 LONGEST_STEP_SECONDS: Final = 1.0
 """Ranks that take no step for four seconds are taken for frozen (`serving.conductor.observation.Limits`); more at once
 is not asked where a step would come as near to that as this."""
-LONGEST_READING_SECONDS: Final = 40.0
-"""mlx-lm reads up to 2048 tokens of each of several prompts in one step, and ranks that take none for 120 seconds
-while they read are taken for frozen. A rate falls with the length, so this keeps well away."""
 ROUNDS: Final = 3
 
 _FIRST_NUMBERS: Final = 16
@@ -105,16 +102,10 @@ class _Shown:
     tokens_per_number: float
     prompt_rate: float
     """Tokens per second."""
-    prompt_rates: dict[int, float]
-    """The lowest, by the length of prompts that were asked for already."""
     steps: dict[int, float]
     """Seconds of a step, by how many sequences."""
     given_up: tuple[Point, ...]
     """Points whose time was over before any answer was whole."""
-
-    def reading(self, point: Point) -> float:
-        """Seconds until all prompts of a point are read."""
-        return point.tokens * point.sequences / self.prompt_rates.get(point.tokens, self.prompt_rate)
 
     def step(self, sequences: int) -> float:
         """Seconds that one step of so many will take at most, as far as can be told."""
@@ -129,14 +120,9 @@ def _shown(known: Sequence[Taken]) -> _Shown:
         if each.sample.tokens_per_second:
             seconds = each.order.sequences / each.sample.tokens_per_second
             steps.setdefault(each.order.sequences, []).append(seconds)
-    rates: dict[int, float] = {}
-    for each in known:
-        if each.point and (rate := _prompt_rate(each.sample)):
-            rates[each.point.tokens] = min(rate, rates.get(each.point.tokens, rate))
     return _Shown(
         tokens_per_number=max(0.1, sum(sum(each.sample.prompt_tokens) for each in known) / max(1, numbers)),
         prompt_rate=max((_prompt_rate(each.sample) for each in known), default=0.0) or 1.0,
-        prompt_rates=rates,
         steps={count: median(seconds) for count, seconds in steps.items()},
         given_up=tuple(each.point for each in known if each.point and not each.sample.first_token_seconds),
     )
@@ -177,7 +163,8 @@ def _power_of_two(tokens: float) -> int:
 
 
 def _cost(point: Point, shown: _Shown) -> float:
-    return shown.reading(point) + _answer_tokens(point, shown) * shown.step(point.sequences)
+    prompt = point.tokens * point.sequences / shown.prompt_rate
+    return prompt + _answer_tokens(point, shown) * shown.step(point.sequences)
 
 
 def _answer_tokens(point: Point, shown: _Shown) -> int:
@@ -193,8 +180,6 @@ def _against(point: Point, shown: _Shown, spent: float, count: int) -> str:
     step = shown.step(point.sequences)
     if point.sequences > 1 and step > LONGEST_STEP_SECONDS:
         return f"a step would take up to {step:.1f} s, and ranks that take none for 4 s are taken for frozen"
-    if point.sequences > 1 and (reading := shown.reading(point)) > LONGEST_READING_SECONDS:
-        return f"reading them together would take about {reading:.0f} s, and ranks may take no step meanwhile"
     cost = _cost(point, shown)
     if spent + cost > (USUAL_SECONDS if count else MOST_SECONDS):
         return f"it would take about {cost:.0f} s, and {spent:.0f} s were spent"

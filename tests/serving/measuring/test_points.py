@@ -19,8 +19,6 @@ class Imagined:
     prompt_rate: float
     share: float = 0.1
     tokens_per_number: float = 4.0
-    steady_tokens: int = 100_000
-    """Beyond so many the rate of reading falls with the length."""
 
     def step(self, sequences: int) -> float:
         return (1 + self.share * (sequences - 1)) / self.tokens_per_second
@@ -28,8 +26,7 @@ class Imagined:
     def asked(self, order: Order) -> tuple[Sample, float]:
         """What it shows, and how long that takes."""
         count, tokens = order.sequences, round(order.numbers * self.tokens_per_number)
-        rate = self.prompt_rate / max(1.0, tokens / self.steady_tokens)
-        first = tokens * count / rate + self.step(count)
+        first = tokens * count / self.prompt_rate + self.step(count)
         sample = Sample(
             prompt_tokens=(tokens,) * count,
             cached_tokens=(0,) * count,
@@ -62,14 +59,6 @@ def test_a_replica_that_writes_50_tokens_per_second_is_measured_whole_in_about_a
     assert spent < 1.25 * USUAL_SECONDS
     assert {each.point.sequences for each in taken if each.point} == {1, 2, 4, 8}
     assert len({each.point.tokens for each in taken if each.point}) == 2
-
-
-def test_long_prompts_are_not_asked_together_where_their_own_rate_makes_that_one_long_step():
-    taken, done, _ = measured(Imagined(50, 400, steady_tokens=800))
-
-    assert Point(2048, 1) in {each.point for each in taken}
-    assert Point(2048, 8) not in {each.point for each in taken}
-    assert any("prompts of about 2048 tokens, 8 at once: reading them together" in words for words in done.left_out)
 
 
 @pytest.mark.parametrize("speed", [3, 6, 12])
