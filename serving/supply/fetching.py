@@ -16,7 +16,7 @@ from typing import Any
 from serving.errors import SupplyRefused
 from serving.supply.hub import asking
 from serving.supply.order import Hub
-from serving.supply.shelf import Incoming, Shelf
+from serving.supply.shelf import Incoming, Shelf, WrongAgain
 
 AT_ONCE = 4
 """Files fetched at the same time: one connection alone rarely fills the line."""
@@ -32,35 +32,25 @@ class Changed(Exception):
 
 def fetch(shelf: Shelf, hub: Hub, path: str, *, machine: str, say: Callable[[str], None]) -> None:
     """One file, proven and in its place. Raises SupplyRefused, and OSError when the disk is full."""
-    incoming = shelf.files[path]
-    begun = incoming.open()
-    if begun:
-        say(f"{path} goes on at {begun / 10**6:.1f} of {incoming.needed.size / 10**6:.1f} MB")
-    wrong = 0
+    needed = shelf.files[path].needed.sha256
     try:
-        while True:
-            _whole(hub, path, incoming, say)
-            if incoming.is_right():
-                shelf.placed(path)
-                return
-            seen = incoming.digest
-            wrong += 1
-            incoming.start_over()
-            if wrong > 1:
-                raise SupplyRefused(
-                    f"cannot use {path} of '{hub.repository}' on {machine}: what came has SHA-256 {seen}, the hub says "
-                    f"{incoming.needed.sha256}, twice. The mirror or a proxy on the way changes files: use another "
-                    "endpoint, or see what lies at this one."
-                )
-            say(
-                f"{path} came out wrong: SHA-256 {seen}, the hub says {incoming.needed.sha256}; it is fetched once more"
-            )
-    finally:
-        incoming.close()
+        shelf.bring(
+            path,
+            lambda incoming: _whole(hub, path, incoming, say),
+            lambda seen: say(f"{path} came out wrong: SHA-256 {seen}, the hub says {needed}; it is fetched once more"),
+        )
+    except WrongAgain as wrong:
+        raise SupplyRefused(
+            f"cannot use {path} of '{hub.repository}' on {machine}: what came has SHA-256 {wrong}, the hub says "
+            f"{needed}, twice. The mirror or a proxy on the way changes files: use another endpoint, or see what lies "
+            "at this one."
+        ) from wrong
 
 
 def _whole(hub: Hub, path: str, incoming: Incoming, say: Callable[[str], None]) -> None:
     failed, at = 0, incoming.come
+    if at:
+        say(f"{path} goes on at {at / 10**6:.1f} of {incoming.needed.size / 10**6:.1f} MB")
     http: Any = importlib.import_module("httpx")
     while incoming.come < incoming.needed.size:
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Condition, Lock
@@ -131,6 +131,10 @@ class Incoming:
             self.moved.notify_all()
 
 
+class WrongAgain(Exception):
+    """A file came out wrong twice; its text is the SHA-256 of what came last."""
+
+
 class Shelf:
     """All files of weights on this Mac."""
 
@@ -147,6 +151,28 @@ class Shelf:
     def missing(self) -> list[str]:
         """What is not proven here."""
         return [path for path, incoming in self.files.items() if not incoming.is_proven]
+
+    def bring(self, path: str, whole: Callable[[Incoming], None], wrong: Callable[[str], None]) -> None:
+        """One file, proven and in its place.
+
+        `whole` gets what is missing of it. What comes out wrong is brought once more, from its beginning; `wrong` is
+        told its SHA-256 then. Raises WrongAgain, what `whole` raises, and OSError when the disk is full.
+        """
+        incoming = self.files[path]
+        incoming.open()
+        try:
+            for is_last in (False, True):
+                whole(incoming)
+                if incoming.is_right():
+                    self.placed(path)
+                    return
+                seen = incoming.digest
+                incoming.start_over()
+                if is_last:
+                    raise WrongAgain(seen)
+                wrong(seen)
+        finally:
+            incoming.close()
 
     def placed(self, path: str) -> None:
         """Put a file that is right into its place, and vouch for it."""

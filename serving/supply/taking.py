@@ -11,7 +11,7 @@ from typing import Any
 
 from serving.errors import SupplyRefused
 from serving.supply.order import Source
-from serving.supply.shelf import PIECE_BYTES, Incoming, Shelf
+from serving.supply.shelf import PIECE_BYTES, Incoming, Shelf, WrongAgain
 from serving.supply.speaking import (
     AGAIN,
     DONE,
@@ -55,26 +55,18 @@ class Taker:
 
     def take(self, path: str) -> None:
         """One file, proven and in its place. Raises SupplyRefused, and OSError when this Mac's disk is full."""
-        incoming = self._shelf.files[path]
-        incoming.open()
-        wrong = 0
+        giver = self._source.machine
         try:
-            while True:
-                self._whole(path, incoming)
-                if incoming.is_right():
-                    self._shelf.placed(path)
-                    return
-                seen = incoming.digest
-                wrong += 1
-                incoming.start_over()
-                if wrong > 1:
-                    raise SupplyRefused(
-                        f"cannot use {path} on {self._machine}: what {self._source.machine} handed on has SHA-256 "
-                        f"{seen}, needed {incoming.needed.sha256}, twice. Look at the disk and the memory of both."
-                    )
-                self._say(f"{path} from {self._source.machine} came out wrong (SHA-256 {seen}); it is taken once more")
-        finally:
-            incoming.close()
+            self._shelf.bring(
+                path,
+                lambda incoming: self._whole(path, incoming),
+                lambda seen: self._say(f"{path} from {giver} came out wrong (SHA-256 {seen}); it is taken once more"),
+            )
+        except WrongAgain as wrong:
+            raise SupplyRefused(
+                f"cannot use {path} on {self._machine}: what {giver} handed on has SHA-256 {wrong}, needed "
+                f"{self._shelf.files[path].needed.sha256}, twice. Look at the disk and the memory of both."
+            ) from wrong
 
     def done(self) -> None:
         """Tell the neighbour that nothing more is needed."""

@@ -21,7 +21,7 @@ def prompts(count: int, tokens: int) -> list[list[int]]:
 
 
 def read(made: Any, asked: list[list[int]], before: Mapping[int, int] | None = None) -> Iterator[Counter[int]]:
-    """By prompt, how much of it each step reads, until an answer has begun for all of them; `before` was read before."""
+    """By prompt, how much of it each step reads, until an answer has begun for all; `before` was read before."""
     done, begun = Counter(before), set[int]()
     uids = {*done, *made.insert(asked, max_tokens=[3] * len(asked))}
     while begun != uids:
