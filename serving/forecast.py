@@ -11,6 +11,7 @@ from serving.measuring.telling import forecast
 from serving.placement.advising import expected
 from serving.placement.declared import Placed
 from serving.record import Proven
+from serving.report import base_url
 from serving.roll import Roll
 from serving.rolling import Turn
 
@@ -19,7 +20,7 @@ def lines(roll: Roll, kept: Kept = NONE) -> list[str]:
     """The whole roll, a line for each step; none when no replica changes. `kept` is what was measured of the lab."""
     turns = [turn for turn in roll.taken if turn.changes]
     if not turns:
-        return []
+        return ["", *_moved(roll), ""] if _moved(roll) else []
     steps = [line for number, turn in enumerate(turns, start=1) for line in _turn(roll, number, turn, kept)]
     return [
         "",
@@ -130,7 +131,20 @@ def _otherwise(turn: Turn) -> str:
     return f"back to {was} by itself, proven again, and what comes after is left alone"
 
 
+def _moved(roll: Roll) -> list[str]:
+    """What it means for clients that the gateway comes to another Mac; nothing where it stays or is new."""
+    cluster = roll.plan.cluster
+    new = cluster.gateway.machine
+    if not roll.doors or new in roll.doors or not roll.published:
+        return []
+    return [
+        f"The gateway moves from {', '.join(roll.doors)} to {new}. The old one ends when the new one answers, and when",
+        f"it has answered what it took. Clients have to be told the new address: {base_url(cluster)}/v1",
+    ]
+
+
 def _afterwards(roll: Roll) -> Iterator[str]:
     kept = roll.plan.cluster.releases.kept
-    yield "Then the gateway is told, old and new one side by side until the old one has answered what it took."
+    told = "Then the gateway is told, old and new one side by side until the old one has answered what it took."
+    yield from _moved(roll) or [told]
     yield f"Nothing of this is final: of each daemon the last {kept} releases stay, to go back to by declaring them."

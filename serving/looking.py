@@ -34,6 +34,14 @@ def records(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Record | None]:
     return {name: parsed(name, text.get(layout.SERVES)) for name, text in texts.items()}
 
 
+def doors(facts: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """The machines on which a gateway is loaded, from what was looked at."""
+    loaded = {name: seen["daemons"] for name, seen in facts.items()}
+    return tuple(
+        name for name, told in loaded.items() if any(told.get(label, {}).get("loaded") for label in daemons.GATEWAYS)
+    )
+
+
 def settings(cluster: Cluster) -> dict[str, Any]:
     """The settings of macOS that are owned; those that are not managed are None or missing."""
     return cluster.headless.model_dump() if cluster.headless else {}

@@ -14,7 +14,7 @@ from typing import Any
 from serving import daemons, updating
 from serving.declared import Replica
 from serving.layout import ENVIRONMENTS, HISTORY, PROVEN_PLIST, RELEASES, SERVES, SOFTWARE, WEIGHTS
-from serving.looking import records
+from serving.looking import doors, records
 from serving.plan import Plan, weights_directory
 from serving.record import Proven, Record, proven
 from serving.release import command
@@ -36,16 +36,19 @@ Differing = Callable[[Mapping[str, Any], Mapping[str, Any]], frozenset[str]]
 def of(planned: Plan, facts: Mapping[str, Mapping[str, Any]], differing: Differing) -> Roll:
     """The roll of a deploy, from what was looked at. Raises RecordUnreadable."""
     changed = differing(facts, planned.agents(facts)) | updating.machines_due(planned.cluster, planned.seen)
-    return Roll(planned, records(facts), changed)
+    return Roll(planned, records(facts), changed, doors(facts))
 
 
 @dataclass(frozen=True)
 class Roll:
-    """The turns of one deploy. `changed` are the machines whose agent or macOS is not as declared."""
+    """The turns of one deploy."""
 
     plan: Plan
     records: Mapping[str, Record | None]
     changed: frozenset[str]
+    """The machines whose agent or macOS is not as declared."""
+    doors: tuple[str, ...] = ()
+    """Those on which a gateway is."""
 
     @cached_property
     def turns(self) -> tuple[Turn, ...]:

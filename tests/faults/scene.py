@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import httpx
 
 from tests.faults.asking import Doorway
 from tests.standin.lab import Lab
@@ -45,6 +47,12 @@ class Scene:
         words = shlex.split((ROOT / ".cidermill" / f"{self.cluster}.env").read_text(), comments=True)
         told = dict(word.split("=", 1) for word in words if "=" in word)
         return Doorway("gateway", told["OPENAI_BASE_URL"], told["OPENAI_API_KEY"])
+
+    def gateway_of(self, machine: str) -> Doorway:
+        """The same door, were it on another machine."""
+        door = self.gateway()
+        port = httpx.URL(door.url).port
+        return replace(door, url=f"http://{self.lab.machine(machine).address}:{port}/v1")
 
     def endpoint(self, replica: str) -> Doorway:
         """The door of one replica."""

@@ -31,7 +31,7 @@ from tests.faults.mending import NotAsExpected
 from tests.faults.rack import rack
 from tests.faults.scene import AGENT_PORT, ROOT, Scene
 from tests.rolls.changes import CHANGES, FAULTS, Change, Fault
-from tests.rolls.clients import by_openai, failures
+from tests.rolls.clients import by_openai, failures, going_on
 from tests.rolls.declaring import Deploy, inventory
 from tests.rolls.judging import Row, missed, out_of_order
 from tests.rolls.watching import pause, seconds_without, watching
@@ -134,8 +134,9 @@ async def _under_load(scene: Scene, directory: Path, name: str, number: int, cli
     agents = {
         machine: f"http://{scene.lab.machine(machine).address}:{AGENT_PORT}" for machine in scene.lab.rack().machines
     }
+    other = scene.gateway_of(change.door) if change and change.door else None
     async with (
-        loading([door], needed, clients, DEADLINE_SECONDS, by_openai) as load,
+        loading([door], needed, clients, DEADLINE_SECONDS, going_on(other) if other else by_openai) as load,
         watching(agents, scene.token()) as looks,
     ):
         while len(load.requests) < clients:  # noqa: ASYNC110 - what is looked at has no event

@@ -33,6 +33,8 @@ class Change:
     """Whether a replica is ready all the time."""
     around: Around | None = None
     """How the Macs have to be for it."""
+    door: str | None = None
+    """The machine at which clients ask once the door they know is closed."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ CHANGES: Mapping[str, Change] = {
     ),
     "grow": Change("a Mac comes to replica b", _shape(a="mac-1 mac-2", b="mac-3 mac-4"), _shape(**THREE)),
     "shrink": Change("a Mac leaves replica b", _shape(**THREE), _shape(**PAIRS)),
+    "moved": Change("the gateway moves to mac-3", _declared(gateway__machine="mac-3"), door="mac-3"),
     "split": Change("b becomes two", _shape(a="mac-1 mac-2", b="mac-3", c="mac-4"), _shape(**PAIRS)),
 }
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,29 @@ async def by_openai(doorway: Doorway, deadline: float) -> AsyncIterator[Asking]:
     """A client with the connections that the library keeps for it."""
     async with AsyncOpenAI(base_url=doorway.url, api_key=doorway.key, max_retries=0, timeout=deadline) as client:
         yield partial(_ask, client, deadline)
+
+
+def going_on(elsewhere: Doorway) -> Callable[[Doorway, float], AbstractAsyncContextManager[Asking]]:
+    """Clients that go to another door for good once theirs is closed to them, as when a gateway moves.
+
+    Only a request of which nothing was heard is asked again there.
+    """
+
+    @asynccontextmanager
+    async def clients(doorway: Doorway, deadline: float) -> AsyncIterator[Asking]:
+        async with by_openai(doorway, deadline) as here, by_openai(elsewhere, deadline) as there:
+            doors = [here, there]
+
+            async def ask(body: Mapping[str, Any], needed: str) -> Request:
+                request = await doors[0](body, needed)
+                if len(doors) == 1 or request.ending != "disconnected" or request.pieces:
+                    return request
+                doors.pop(0)
+                return await doors[0](body, needed)
+
+            yield ask
+
+    return clients
 
 
 async def _ask(client: AsyncOpenAI, deadline: float, body: Mapping[str, Any], needed: str) -> Request:

@@ -185,7 +185,8 @@ def test_what_is_kept_is_what_is_in_use_here():
 def test_the_roll_comes_from_what_was_looked_at():
     text = RECORDS["m1"].model_dump_json() if RECORDS["m1"] else ""
     texts = f"texts {layout.SERVES}"
-    facts = {name: {texts: {layout.SERVES: text if name in ("m1", "m2") else None}} for name in MACHINES}
+    told = {name: {layout.SERVES: text if name in ("m1", "m2") else None} for name in MACHINES}
+    facts = {name: {texts: told[name], "daemons": {}} for name in MACHINES}
     rolled = of(plan(), facts, lambda _, wanted: frozenset(wanted))
 
     assert [each.name for each in rolled.before] == ["a"]
@@ -200,6 +201,23 @@ def told(rolled: Roll) -> str:
 
 def test_nothing_that_changes_is_nothing_told():
     assert forecast.lines(roll(changed=())) == []
+
+
+def test_a_gateway_that_moves_is_told_with_its_new_address_though_no_replica_changes():
+    stays = roll(changed=(), gateway__machine="m3")
+    moves = replace(stays, doors=("m1",))
+    waits = replace(moves, plan=replace(moves.plan, pending={"w"}))
+
+    assert "The gateway moves from m1 to m3." in told(moves)
+    assert told(moves).rstrip().endswith("the new address: http://10.0.0.3:4000/v1")
+    assert "The gateway moves from m1 to m3." in told(replace(roll(gateway__machine="m3"), doors=("m1",)))
+    assert (told(stays), told(replace(stays, doors=("m3",))), told(waits)) == ("", "", "")
+
+
+def test_a_gateway_is_where_one_of_its_two_daemons_is_loaded():
+    seen = {"m1": {daemons.GATEWAYS[1]: {"loaded": True}}, "m2": {daemons.GATEWAY: {"loaded": False}}, "m3": {}}
+
+    assert looking.doors({name: {"daemons": told} for name, told in seen.items()}) == ("m1",)
 
 
 def test_the_forecast_tells_each_macs_way_the_pause_and_who_serves_meanwhile():
