@@ -17,6 +17,7 @@ CidermillError
 ├── SpeedUnknown         nobody can tell how fast a replica is now
 ├── RecordUnreadable     a Mac's record of what it serves is none
 ├── RequestRefused       a client's request must not reach mlx-lm as it is
+│   └── FormGivenUp      it did, and its answer could not be kept to the form it asks for
 ├── QueueFull            as many requests wait for a replica as may
 ├── ReplicaUnavailable   a replica does not take a request now, and it has waited as long as it may
 ├── AnswerDiffers        an answer that was begun cannot be continued word for word
@@ -118,6 +119,10 @@ class UpstreamFailed(CidermillError):
 
 class UpstreamUnreachable(UpstreamFailed):
     """mlx-lm never got the request."""
+
+
+class FormGivenUp(RequestRefused):
+    """An answer that was begun could not be kept to the form it has to have."""
 
 
 class QueueFull(CidermillError):

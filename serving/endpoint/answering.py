@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from serving.endpoint.telling import Chunk, Retelling, Told, may_continue
-from serving.errors import AnswerDiffers, RequestRefused, UpstreamFailed, UpstreamUnreachable
+from serving.errors import AnswerDiffers, FormGivenUp, RequestRefused, UpstreamFailed, UpstreamUnreachable
 from serving.rank.asked import Asked
 
 Event = Chunk | str
@@ -55,7 +55,7 @@ async def answer(
     """The answer, each piece of it once. `told` holds what of it was passed on.
 
     Raises what `ready` and `attempt` raise before the first piece; UpstreamFailed when too many attempts brought
-    nothing, and AnswerDiffers when what was begun cannot be continued.
+    nothing, AnswerDiffers when what was begun cannot be continued, and FormGivenUp.
     """
     fruitless, passed_on = 0, False
     while True:
@@ -75,7 +75,7 @@ async def answer(
             if ending is None and fruitless >= terms.fruitless:
                 raise
         except RequestRefused as refused:
-            if told.begun:
+            if told.begun and not isinstance(refused, FormGivenUp):
                 raise AnswerDiffers(f"cannot go on with this answer: {refused}", "cannot_continue") from refused
             raise
         else:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from serving.errors import AnswerDiffers
+from serving.errors import AnswerDiffers, FormGivenUp
 from serving.rank.asked import FIELD
 
 Chunk = dict[str, Any]
@@ -94,7 +94,7 @@ class Retelling:
         self._envelope = {name: told.last[name] for name in _ENVELOPE if name in told.last} if told.last else {}
 
     def hear(self, chunk: Chunk) -> Chunk | None:
-        """What of a chunk is new to the client, without the private field. Raises AnswerDiffers."""
+        """What of a chunk is new to the client, without the private field. Raises AnswerDiffers and FormGivenUp."""
         self._count(chunk)
         if not self._first:
             chunk = {**chunk, **self._envelope}
@@ -110,6 +110,8 @@ class Retelling:
 
     def _count(self, chunk: Chunk) -> None:
         private = chunk.pop(FIELD, None)
+        if private is not None and private.get("given_up"):
+            raise _given_up(private["given_up"])
         tokens: Sequence[int] | None = None if private is None else private.get("tokens")
         if tokens is None:
             # Chunks without a choice are made of nothing.
@@ -176,6 +178,16 @@ class Retelling:
 def _differs(seen: str) -> AnswerDiffers:
     return AnswerDiffers(
         f"cannot go on with this answer: told again from its beginning it had {seen}", "continuation_differs"
+    )
+
+
+def _given_up(reason: str) -> FormGivenUp:
+    why = " ".join(reason.split())[:200].rstrip(".")
+    return FormGivenUp(
+        f"cannot keep this answer to the form that was asked for: llguidance gave up in the middle of it ({why}). What "
+        "came is not whole. Use a smaller schema, or ask without one.",
+        "response_format",
+        code="form_given_up",
     )
 
 

@@ -36,7 +36,7 @@ class _Handler(_server.APIHandler):
 
     def generate_response(self, *arguments: Any, **named: Any) -> dict[str, Any]:
         response = super().generate_response(*arguments, **named)
-        return response | {FIELD: {"tokens": self._answer.untold()}} if self.stream else response
+        return response | {FIELD: self._answer.news()} if self.stream else response
 
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - its name in http.server
         """Say nothing: a line for each request buries a rank's last words, and fails it when the disk is full."""
@@ -50,6 +50,7 @@ class _Answer:
         self._generator = generator
         self._wanted = wanted
         self._untold: list[int] = []
+        self._request: Any = None
 
     def generate(self, request: Any, args: Any, progress_callback: Any = None) -> tuple[Any, Iterator[Any]]:
         """As mlx-lm's generator does: the context of the answer, and its tokens one by one as they come."""
@@ -58,14 +59,18 @@ class _Answer:
             raise ValueError(f"cannot continue an answer of {emitted} tokens: at most {args.max_tokens} are asked for")
         # Both go to the other ranks by pickle.
         request.asked = self._wanted
+        self._request = request
         args.max_tokens -= emitted
         context, responses = self._generator.generate(request, args, progress_callback)
         return context, self._kept(self._again(context, responses) if emitted else responses)
 
-    def untold(self) -> list[int]:
-        """The tokens that came since this was asked before."""
+    def news(self) -> dict[str, Any]:
+        """The private field of the next chunk: the tokens that came since the last one."""
         tokens, self._untold = self._untold, []
-        return tokens
+        # Left there by `serving.rank.continuing`, on the thread that generates.
+        constraint = getattr(self._request, "constraint", None)
+        failure = None if constraint is None else constraint.failure
+        return {"tokens": tokens} if failure is None else {"tokens": tokens, "given_up": failure}
 
     def _kept(self, responses: Iterator[Any]) -> Iterator[Any]:
         for response in responses:

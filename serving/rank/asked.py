@@ -2,7 +2,8 @@
 
 In a request, `"cidermill": Asked`. mlx-lm hands requests to the other ranks by pickle, so all of them get the same.
 In each chunk of the answer, `"cidermill": {"tokens": [...]}`: the tokens it was made of, those of text that is still
-held back included, so that the tokens of all chunks so far are all of the answer so far.
+held back included, so that the tokens of all chunks so far are all of the answer so far; and `"given_up"` with the
+reason, where the answer could not be kept to its grammar any more and ends early.
 """
 
 from __future__ import annotations

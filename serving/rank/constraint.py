@@ -8,7 +8,8 @@ it cannot be told that a prompt ends inside a thought.
 Weights that think do so freely before the answer begins, whether the prompt has begun the thought or they do. While
 they think they can neither stop nor call a tool, which for mlx-lm would end the thought without an answer.
 
-A grammar that llguidance gives up (some token meets its limits) ends the answer there; `failure` tells why.
+A grammar that llguidance gives up (some token meets its limits) ends the answer there; `failure` tells why, and the
+endpoint tells the client in place of an answer that looks whole.
 """
 
 # mlx-lm carries no types:

@@ -40,7 +40,7 @@ class Continuing(_server.ResponseGenerator):
     def _tokenize(self, tokenizer: Any, request: Any, args: Any) -> tuple[Any, ...]:
         prompt, segments, kinds, state, vision = super()._tokenize(tokenizer, request, args)
         self._asked, emitted = request.asked, list(request.asked.emitted)
-        self._constraint = _constraint(tokenizer, request.asked)
+        self._constraint = request.constraint = _constraint(tokenizer, request.asked)
         if not emitted:
             return prompt, segments, kinds, state, vision
         if self._has_ended(tokenizer, args.stop_words):

@@ -7,8 +7,15 @@ import pytest
 
 from serving.endpoint.answering import HELD, Course, Event, Terms, answer
 from serving.endpoint.telling import Told
-from serving.errors import AnswerDiffers, ReplicaUnavailable, RequestRefused, UpstreamFailed, UpstreamUnreachable
-from serving.rank.asked import Asked
+from serving.errors import (
+    AnswerDiffers,
+    FormGivenUp,
+    ReplicaUnavailable,
+    RequestRefused,
+    UpstreamFailed,
+    UpstreamUnreachable,
+)
+from serving.rank.asked import FIELD, Asked
 from tests.serving.speaking import USAGE, chat, made_of
 
 FELL = UpstreamFailed("it fell")
@@ -200,3 +207,14 @@ def test_who_stops_listening_ends_the_attempt_and_the_waiting():
         assert source.closed == 1
 
     asyncio.run(play())
+
+
+@pytest.mark.parametrize("before", [[], [HE]], ids=["at once", "in the middle"])
+def test_an_answer_that_lost_its_form_is_an_error_and_no_whole_answer_and_is_not_asked_again(before: list[Event]):
+    given_up = {**chat("stop"), FIELD: {"tokens": [3], "given_up": "Parser Error:\n too complex."}}
+    source = Source([*before, given_up, USAGE])
+
+    with pytest.raises(FormGivenUp) as lost:
+        source.told()
+    assert "llguidance gave up in the middle of it (Parser Error: too complex)." in str(lost.value)
+    assert (lost.value.status, lost.value.code, len(source.asked)) == (400, "form_given_up", 1)
