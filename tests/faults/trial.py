@@ -44,6 +44,7 @@ async def tried(scene: Scene, name: str, kind: Kind, place: Place, manner: Manne
         watching(scene, place.replica, manner.needed[PING], manner.deadline) as watch,
     ):
         cold_start = await asyncio.to_thread(start_cold, scene, place.replica) if manner.cold else None
+        warm = time.monotonic()
         # Clients that lost their connection to the cold start are none of the fault's.
         await _until(lambda: bool(load.requests), watch, manner.deadline)
         before = len(load.requests)
@@ -69,7 +70,8 @@ async def tried(scene: Scene, name: str, kind: Kind, place: Place, manner: Manne
             deadline=manner.deadline,
             closes=closes(kind, place),
             requests=tuple(request for request in requests if request.ended >= struck),
-            probes=tuple(probe for probe in watch.probes if probe.ended >= struck),
+            # Those after the cold start too: they show what a completion takes with everybody asking at once.
+            probes=tuple(probe for probe in watch.probes if probe.began >= warm or probe.ended >= struck),
             readies=tuple(look for look in watch.readies if look.asked >= struck),
             looks=tuple(look for look in looks if look.asked >= struck),
             words=_words(watch, struck),
