@@ -35,5 +35,6 @@ def taken(
     service.fast(replica=replica, name=f"{it} measure its speed", **steps["fast"])
     reversal.back(replica=replica, name=f"{it} go back if it is not proven", files=files, **steps["back"])
     reversal.proven(replica=replica, name=f"{it} prove what it went back to", **steps["back_proven"])
-    proof.recorded(replica=replica, name=f"{it} write down what is proven", files=files, **steps["recorded"])
     service.readmit(replica=replica, name=f"{it} readmit", **steps["readmit"])
+    # Clients do not wait for a disk. A run that ends in between leaves a proven replica that the next one writes down.
+    proof.recorded(replica=replica, name=f"{it} write down what is proven", files=files, **steps["recorded"])

@@ -25,10 +25,11 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
+from tests.faults.load import Load, loading
 from tests.faults.load import answers as needed_answers
-from tests.faults.load import loading
-from tests.faults.mending import NotAsExpected
+from tests.faults.mending import NotAsExpected, start_cold
 from tests.faults.rack import rack
+from tests.faults.records import Look
 from tests.faults.scene import AGENT_PORT, ROOT, Scene
 from tests.rolls.changes import CHANGES, FAULTS, Change, Fault
 from tests.rolls.clients import by_openai, failures, going_on
@@ -139,8 +140,9 @@ async def _under_load(scene: Scene, directory: Path, name: str, number: int, cli
         loading([door], needed, clients, DEADLINE_SECONDS, going_on(other) if other else by_openai) as load,
         watching(agents, scene.token()) as looks,
     ):
-        while len(load.requests) < clients:  # noqa: ASYNC110 - what is looked at has no event
-            await asyncio.sleep(0.1)
+        await _answered(load, clients)
+        cold_start = None if change is None or change.keeps_one else await _cold_start(scene, looks["mac-1"])
+        await _answered(load, clients)
         began = time.monotonic()
         ran = await _deployed(
             deploy,
@@ -153,10 +155,10 @@ async def _under_load(scene: Scene, directory: Path, name: str, number: int, cli
         _console.print(
             f"    over with {ran.code} after {ended - began:.1f} s: {so_far} of {len(load.requests)} answered"
         )
-        requests = await load.finish()
+        requests = tuple(request for request in await load.finish() if request.ended >= began)
     if fault is not None and name.startswith("ssh-lost"):
         scene.lab.mend("management-cut", "mac-2")
-    return await _judged(scene, name, deploy, ran, Seen(requests, looks, began, ended), change, fault)
+    return await _judged(scene, name, deploy, ran, Seen(requests, looks, began, ended, cold_start), change, fault)
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,7 @@ class Seen:
     looks: dict
     began: float
     ended: float
+    cold_start: float | None
 
 
 async def _judged(
@@ -195,16 +198,26 @@ async def _judged(
         out_of_order=tuple(out_of_order(ran.lines)),
         unsaid="" if fault is None or fault.says in text else fault.says,
         pause=pause(seen.looks["mac-1"], seen.began) if alone else None,
-        cold_start=await asyncio.to_thread(_cold_start, scene) if alone else None,
+        cold_start=seen.cold_start,
         again=again,
         serves=() if returned else ("it did not go back",),
     )
 
 
-def _cold_start(scene: Scene) -> float:
-    from tests.faults.mending import start_cold
+async def _answered(load: Load, count: int) -> None:
+    """Until so many more requests have ended."""
+    wanted = len(load.requests) + count
+    while len(load.requests) < wanted:  # noqa: ASYNC110 - what is looked at has no event
+        await asyncio.sleep(0.1)
 
-    return start_cold(scene, "a")
+
+async def _cold_start(scene: Scene, looks: list[Look]) -> float:
+    """How long replica a is away when both its agents are ended and started again by hand, with clients waiting."""
+    began = time.monotonic()
+    await asyncio.to_thread(start_cold, scene, "a")
+    while (away := pause(looks, began)) is None:  # noqa: ASYNC110 - what is looked at has no event
+        await asyncio.sleep(0.1)
+    return away
 
 
 def _acting(scene: Scene, fault: Fault | None) -> Callable[[str], None]:
