@@ -196,8 +196,8 @@ def _register(fleet: Fleet, name: str, members: tuple[str, ...], declared: str, 
         (service.fast, {"on": first, "command": ["example", "speed"], "least": 0.8, "before": before, "brief": holds}),
         (reversal.back, {"members": members, "before": {}, "files": FILES, "within_seconds": 10}),
         (reversal.proven, {"on": going_back if changes else {}}),
-        (proof.recorded, {"records": {each: record(each, release) for each in members}, "files": FILES}),
         (service.readmit, {"on": first, "command": ["example", "readmit"]}),
+        (proof.recorded, {"records": {each: record(each, release) for each in members}, "files": FILES}),
     ]
     for operation, arguments in steps:
         more = {"members": members} if operation is rollout.step else {}
