@@ -19,6 +19,7 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, Final
 
 import uvicorn
 from starlette.applications import Starlette
@@ -32,6 +33,11 @@ from serving.conductor.peers import Peer
 from serving.configuration import AgentConfiguration
 from serving.endpoint.routes import Endpoint
 from serving.endpoint.upstream import Upstream
+
+_ENDING_SECONDS: Final[Any] = 0.1
+"""For short answers. Streams do not end by themselves: who relays them goes on elsewhere as soon as they are cut, and
+the rank, which ends after them, is waited for by everybody. uvicorn hands it to asyncio, which takes parts of a second.
+"""
 
 
 def main(path: str) -> None:
@@ -48,8 +54,7 @@ def main(path: str) -> None:
         port=configuration.port,
         log_config=None,
         access_log=False,
-        # Streams do not end by themselves, and who relays them goes on elsewhere as soon as they are cut.
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=_ENDING_SECONDS,
         # Whatever else an environment holds, so that tests run what Macs run.
         http="h11",
         loop="asyncio",
