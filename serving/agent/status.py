@@ -32,7 +32,7 @@ from serving.errors import AgentUnreachable, CidermillError
 if TYPE_CHECKING:
     from serving.api import AgentState, RankReport, ReplicaState
 
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 0.2
 
 
 class NotReady(CidermillError):

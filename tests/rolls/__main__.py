@@ -24,7 +24,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rich.console import Console
+from tenacity import AsyncRetrying, stop_after_delay, wait_fixed
 
+from tests.faults.asking import Doorway
 from tests.faults.load import Load, loading
 from tests.faults.load import answers as needed_answers
 from tests.faults.mending import NotAsExpected, start_cold
@@ -113,22 +115,20 @@ def _told(row: Row, file: Path) -> int:
 
 def _rolled(scene: Scene, directory: Path, name: str, number: int, clients: int, *, is_fresh: bool) -> Row:
     """`is_fresh`: nothing was changed since the rack was deployed to."""
-    change = CHANGES.get(name)
-    before = Deploy(inventory(scene.lab, "same"))
-    if change is not None and change.before is not None:
-        before = change.before(scene, directory, number)
-    if not is_fresh or change is None or change.before is not None:
+    wanted = CHANGES.get(name) or FAULTS[name]
+    before = wanted.before(scene, directory, number) if wanted.before else Deploy(inventory(scene.lab, "same"))
+    if not is_fresh or name in FAULTS or wanted.before is not None:
         ran = asyncio.run(_deployed(before))
         if ran.code:
             raise NotAsExpected(f"cannot begin: the deploy before it failed.\n{ran.tail}")
-    around = (CHANGES.get(name) or FAULTS[name]).around
-    with around(scene.lab) if around else nullcontext():
-        return asyncio.run(_under_load(scene, directory, name, number, clients))
+    with wanted.around(scene.lab) if wanted.around else nullcontext():
+        return asyncio.run(_under_load(scene, directory, name, number, clients, before))
 
 
-async def _under_load(scene: Scene, directory: Path, name: str, number: int, clients: int) -> Row:
+async def _under_load(scene: Scene, directory: Path, name: str, number: int, clients: int, before: Deploy) -> Row:
     change, fault = CHANGES.get(name), FAULTS.get(name)
     door = scene.gateway()
+    await _open(door)
     needed = await needed_answers([door], DEADLINE_SECONDS)
     _console.print(f"{name}: {(change or fault).summary}")  # type: ignore[union-attr]
     deploy = (change or fault).make(scene, directory, number)  # type: ignore[union-attr]
@@ -158,7 +158,8 @@ async def _under_load(scene: Scene, directory: Path, name: str, number: int, cli
         requests = tuple(request for request in await load.finish() if request.ended >= began)
     if fault is not None and name.startswith("ssh-lost"):
         scene.lab.mend("management-cut", "mac-2")
-    return await _judged(scene, name, deploy, ran, Seen(requests, looks, began, ended, cold_start), change, fault)
+    seen = Seen(requests, looks, began, ended, cold_start)
+    return await _judged(name, before, deploy, ran, seen, change, fault)
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ class Seen:
 
 
 async def _judged(
-    scene: Scene, name: str, deploy: Deploy, ran: Ran, seen: Seen, change: Change | None, fault: Fault | None
+    name: str, before: Deploy, deploy: Deploy, ran: Ran, seen: Seen, change: Change | None, fault: Fault | None
 ) -> Row:
     if ran.code and fault is None:
         _console.print(ran.tail, markup=False)
@@ -182,7 +183,7 @@ async def _judged(
     killed = fault is not None and bool(fault.kills)
     expected = 0 if fault is None else -signal.SIGKILL if killed else 1
     # After a fault the declaration of before, or after a killed deploy its own, has to be brought about.
-    then = deploy if fault is None or killed else Deploy(inventory(scene.lab, "same"))
+    then = deploy if fault is None or killed else before
     first = await _deployed(then) if fault is not None else ran
     again = first.changes if first.code else (await _deployed(then)).changes
     returned = fault is None or not fault.goes_back or killed or "went back by itself, is proven again" in text
@@ -202,6 +203,14 @@ async def _judged(
         again=again,
         serves=() if returned else ("it did not go back",),
     )
+
+
+async def _open(door: Doorway) -> None:
+    """Until the gateway answers: its Mac may have restarted."""
+    async with door.client(timeout=5) as http:
+        async for attempt in AsyncRetrying(wait=wait_fixed(0.5), stop=stop_after_delay(120), reraise=True):
+            with attempt:
+                (await http.get("/models")).raise_for_status()
 
 
 async def _answered(load: Load, count: int) -> None:

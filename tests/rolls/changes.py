@@ -9,9 +9,9 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults.scene import Scene
+from tests.faults.scene import GATEWAY, Scene
 from tests.rolls.declaring import Deploy, checkout, damaged, inventory, replicas, weights
-from tests.rolls.newer_macos import offered, update
+from tests.rolls.newer_macos import offered_to_the_others, update
 from tests.standin.faults_processes import RANK, running, send
 from tests.standin.lab import Lab
 
@@ -53,6 +53,8 @@ class Fault:
     """Whether the replica serves what it served afterwards."""
     asked: bool = False
     """Whether a person sits there, who presses Enter whatever is asked."""
+    before: Make | None = None
+    """What has to be deployed first, and again afterwards."""
     around: Around | None = None
     """How the Macs have to be for it."""
 
@@ -76,23 +78,31 @@ def _release(scene: Scene, directory: Path, number: int) -> Deploy:
     return Deploy(inventory(scene.lab, "same"), root)
 
 
-def _macos(scene: Scene, directory: Path, number: int) -> Deploy:
-    return Deploy(inventory(scene.lab, f"macos-{number}", {"macos": {"update": update(directory)}}))
+@contextmanager
+def _newer(lab: Lab) -> Iterator[None]:
+    """26.4 on offer. The gateway's Mac has it: nobody can keep the connections of one that restarts."""
+    with offered_to_the_others(lab, GATEWAY):
+        yield
 
 
 @contextmanager
 def _undone(lab: Lab) -> Iterator[None]:
-    with offered(lab):
-        lab.fault("update-undone", "mac-1")
+    with _newer(lab):
+        lab.fault("update-undone", "mac-2")
         try:
             yield
         finally:
-            lab.mend("update-undone", "mac-1")
+            lab.mend("update-undone", "mac-2")
 
 
 def _shape(**members: str) -> Make:
     shape = "-".join(f"{name}-{machines.replace(' ', '')}" for name, machines in members.items())
     return lambda scene, _, __: Deploy(inventory(scene.lab, shape, replicas(scene.lab, **members)))
+
+
+def _macos(scene: Scene, directory: Path, number: int) -> Deploy:
+    told = {**replicas(scene.lab, **BESIDE), "macos": {"update": update(directory)}}
+    return Deploy(inventory(scene.lab, f"macos-{number}", told))
 
 
 def _shape_with_slots(**members: str) -> Make:
@@ -106,13 +116,15 @@ def _shape_with_slots(**members: str) -> Make:
 
 PAIRS = {"a": "mac-1 mac-2", "b": "mac-3 mac-4"}
 UNEQUAL = {"a": "mac-1", "b": "mac-2 mac-3", "c": "mac-4"}
+BESIDE = {"a": "mac-2", "b": "mac-3 mac-4"}
+"""The gateway has a Mac to itself."""
 THREE = {"a": "mac-1 mac-2", "b": "mac-3"}
 
 CHANGES: Mapping[str, Change] = {
     "weights": Change("other weights", _weights),
     "release": Change("a newer release", _release),
     "slots": Change("another context and other slots", _slots),
-    "macos": Change("macOS 26.3 becomes 26.4, with restarts", _macos, around=offered),
+    "macos": Change("macOS 26.3 becomes 26.4, with restarts", _macos, _shape(**BESIDE), around=_newer),
     "unequal": Change("three replicas of 1, 2 and 1 Macs change", _shape_with_slots(**UNEQUAL), _shape(**UNEQUAL)),
     "three": Change("2 and 1 of three Macs change", _shape_with_slots(**THREE), _shape(**THREE)),
     "one": Change(
@@ -191,10 +203,11 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "slower": Fault("the new ranks are slower than the floor", _slots, "of the", _slow_down),
     "macos-undone": Fault(
-        "the update of mac-1 is undone",
+        "the update of mac-2 is undone",
         _macos,
-        "cannot update mac-1: it restarted and runs macOS 26.3 (25D125), needed macOS 26.4 (25E246)",
+        "cannot update mac-2: it restarted and runs macOS 26.3 (25D125), needed macOS 26.4 (25E246)",
         around=_undone,
+        before=_shape(**BESIDE),
     ),
     "ssh-lost": Fault("mac-2 is cut off in the middle", _slots, "mac-2", _cut, goes_back=False),
     "ssh-lost-asked": Fault(

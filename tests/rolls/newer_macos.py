@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.standin.commands.directory import ADMIN_PASSWORD
+from tests.standin.fault import change
 from tests.standin.lab import Lab
 
 OLD, NEW = "25D125", "25E246"
@@ -26,6 +27,15 @@ def offered(lab: Lab) -> Iterator[Lab]:
     finally:
         with ThreadPoolExecutor() as pool:
             list(pool.map(partial(_put_back, lab), names))
+
+
+@contextmanager
+def offered_to_the_others(lab: Lab, ahead: str) -> Iterator[Lab]:
+    """As `offered`, but for a Mac that has it already."""
+    with offered(lab):
+        change(lab, ahead, {"macos": "26.4", "build": NEW})
+        lab.reboot(ahead)
+        yield lab
 
 
 def _put_back(lab: Lab, name: str) -> None:
