@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from serving import updating
 from serving.declared import Replica
@@ -19,17 +19,11 @@ from serving.rolling import Turn
 def lines(roll: Roll, kept: Kept = NONE) -> list[str]:
     """The whole roll, a line for each step; none when no replica changes. `kept` is what was measured of the lab."""
     turns = [turn for turn in roll.taken if turn.changes]
-    if not turns:
-        return ["", *_moved(roll), ""] if _moved(roll) else []
     steps = [line for number, turn in enumerate(turns, start=1) for line in _turn(roll, number, turn, kept)]
-    return [
-        "",
-        "The roll, in turns; each begins only when the one before it is proven:",
-        *steps,
-        *(f"note: {problem}" for problem in kept.problems),
-        *_afterwards(roll),
-        "",
-    ]
+    notes = [f"note: {problem}" for problem in kept.problems]
+    head = ["The roll, in turns; each begins only when the one before it is proven:", *steps, *notes] if turns else []
+    told = [*head, *_spares(roll), *(_afterwards(roll) if turns else _moved(roll))]
+    return ["", *told, ""] if told else []
 
 
 def _turn(roll: Roll, number: int, turn: Turn, kept: Kept) -> Iterator[str]:
@@ -69,15 +63,28 @@ def _drained(roll: Roll, turn: Turn, old: Proven) -> str:
 
 
 def _restarts(roll: Roll, turn: Turn) -> Iterator[str]:
-    update = roll.plan.cluster.macos.update if roll.plan.cluster.macos else None
     due = updating.machines_due(roll.plan.cluster, roll.plan.seen)
-    names = [name for name in turn.machines if name in due]
-    if update is not None and names:
-        most = update.install_within_seconds + update.restart_within_seconds
-        yield (
-            f"   {', '.join(names)}: macOS {update.version} ({update.build}), all together, with a restart of each, "
-            f"at most {most} s; that cannot be undone"
-        )
+    for line in _restart(roll, [name for name in turn.machines if name in due], "all together, with a restart of each"):
+        yield f"   {line}"
+
+
+def _spares(roll: Roll) -> Iterator[str]:
+    """Macs without a replica that are brought to another macOS."""
+    due = updating.machines_due(roll.plan.cluster, roll.plan.seen)
+    spares = [name for name in sorted(due) if updating.is_spare(roll.plan.cluster, name)]
+    return _restart(roll, spares, "when all replicas are proven, with a restart")
+
+
+def _restart(roll: Roll, names: Sequence[str], how: str) -> Iterator[str]:
+    update = roll.plan.cluster.macos.update if roll.plan.cluster.macos else None
+    if update is None or not names:
+        return
+    most = update.install_within_seconds + update.restart_within_seconds
+    yield (
+        f"{', '.join(names)}: macOS {update.version} ({update.build}), {how}, at most {most} s; that cannot be undone"
+    )
+    for name in sorted({*names}.intersection(roll.doors)):
+        yield f"{name} carries the gateway: while it restarts clients reach nothing, and answers through it break off"
 
 
 def _agent(roll: Roll, turn: Turn, machine: str) -> str:

@@ -15,6 +15,7 @@ from serving.record import Record
 from serving.roll import Roll, of
 from tests.serving.measuring.receipts import kept, receipt, replica
 from tests.serving.test_plan import plan
+from tests.serving.test_updates import WANTED, waiting
 
 MACHINES = ("m1", "m2", "m3", "m4")
 PAIRS = {"a": ("m1", "m2"), "b": ("m3", "m4")}
@@ -212,6 +213,31 @@ def test_a_gateway_that_moves_is_told_with_its_new_address_though_no_replica_cha
     assert told(moves).rstrip().endswith("the new address: http://10.0.0.3:4000/v1")
     assert "The gateway moves from m1 to m3." in told(replace(roll(gateway__machine="m3"), doors=("m1",)))
     assert (told(stays), told(replace(stays, doors=("m3",))), told(waits)) == ("", "", "")
+
+
+def newer_macos(*doors: str, **changes: object) -> str:
+    """What is told where every Mac is due for another macOS, and a gateway is on these."""
+    due = replace(plan(macos={"update": WANTED}, **changes), seen=waiting())
+    return told(Roll(due, RECORDS, frozenset(MACHINES), doors))
+
+
+def test_a_newer_macos_is_told_for_all_macs_of_a_replica_together():
+    assert "   m1, m2: macOS 26.4 (25E246), all together, with a restart of each, at most 10800 s" in newer_macos("m1")
+
+
+def test_it_is_told_what_clients_meet_while_the_gateways_own_mac_restarts():
+    told = newer_macos("m3")
+
+    assert "m3 carries the gateway: while it restarts clients reach nothing, and answers through it break off" in told
+    assert told.count("carries the gateway") == 1
+
+
+def test_macs_without_a_replica_are_told_after_all_turns():
+    alone = json.loads(plan().cluster.model_dump_json())["replicas"][:1]
+    text = newer_macos("m4", replicas=alone)
+
+    assert "m3, m4: macOS 26.4 (25E246), when all replicas are proven, with a restart" in text
+    assert text.index("1. replica a") < text.index("m3, m4: macOS") < text.index("m4 carries the gateway")
 
 
 def test_a_gateway_is_where_one_of_its_two_daemons_is_loaded():
