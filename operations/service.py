@@ -7,6 +7,7 @@ nobody is left to end it.
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from operations.inventory import machine_name
 from operations.ledger import ledger
 from operations.rehearsal import rehearsal
 from operations.remote import Commands, current_state, operation, run
-from operations.rollout import after, unblocked
+from operations.rollout import BY, after, unblocked
 
 _GRACE_SECONDS = 60
 
@@ -71,7 +72,8 @@ def fast(
 
     `command` prints `tokens_per_second`, and by `of` what else was the same; speeds of something else are told and not
     compared. `before` is what was written down when it was proven last, for a run that could not measure it. A `brief`
-    measurement ends, by `--enough` after the command, as soon as the share is reached.
+    measurement ends, by `--enough` after the command, as soon as the share is reached, and by `--readmit-by` the drain
+    ends with it.
 
     service.fast(
         "a",
@@ -91,9 +93,12 @@ def fast(
         host.noop(f"replica {replica} did not become ready")
     else:
         then = ledger().speeds.get(replica) or before
+        enough = None
         if brief and least is not None and then is not None:
-            command = [*command, "--enough", str(round(least * then["tokens_per_second"], 2))]
-        measure = partial(_compared, replica=replica, command=command, least=least, before=then, brief=brief)
+            # Never below the share by rounding: what is enough there must be enough here.
+            enough = math.ceil(100 * least * then["tokens_per_second"]) / 100
+            command = [*command, "--enough", str(enough), "--readmit-by", BY]
+        measure = partial(_compared, replica=replica, command=command, least=least, before=then, enough=enough)
         yield attempt(replica, measure)
 
 
@@ -159,17 +164,20 @@ def _compared(
     command: Sequence[str],
     least: float | None,
     before: Mapping[str, Any] | None,
-    brief: bool,
+    enough: float | None,
 ) -> str:
     ledger().measured.update(_measured(on, replica, command))
     now, then = ledger().measured.get(replica), before
+    if now is not None and enough is not None and now["tokens_per_second"] >= enough:
+        ledger().held.discard(replica)
+        note_pause(replica)
     if now is None or then is None or now["of"] != then["of"]:
         on.log("its speed is not compared: there is none of the same weights, Macs and transport from before")
         return ""
     share = now["tokens_per_second"] / then["tokens_per_second"]
     if least is None or share >= least:
         on.log(f"that is {share:.0%} of what it was")
-        if brief:
+        if enough is not None:
             # Whoever stopped at enough does not know how fast it is; the next roll compares with what is known.
             ledger().measured[replica] = then
         return ""

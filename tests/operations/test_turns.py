@@ -108,9 +108,11 @@ def test_where_nobody_else_serves_nothing_is_waited_for_and_as_little_measured_a
     world = World(holds=True)
 
     assert world.roll()
-    assert _order(world, "mac-1") == ["drain", "load", "wait", "speed", "readmit", "record"]
+    assert _order(world, "mac-1") == ["drain", "load", "wait", "speed", "record"]
+    assert world.serving() == {"a": "agent-new", "b": "agent-new"}
     assert [each for each in world.commands if "--wait-for-it" in each] == []
-    assert {each.partition("example ")[2] for each in world.commands if "speed" in each} == {"speed --enough 40.0"}
+    brief = {each.partition("example ")[2] for each in world.commands if "speed" in each}
+    assert brief == {"speed --enough 40.0 --readmit-by deploy"}
     assert "answers under way are held, and go on after it" in world.story
     assert world.macs["mac-1"].record["speed"]["tokens_per_second"] == 50.0
 

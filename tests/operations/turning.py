@@ -129,6 +129,9 @@ class World:
                 return False, [f"not ready: {[self.macs[each].loaded for each in REPLICAS[replica]]}"]
             self.formed[replica] = needed
         elif step == "speed":
+            _, _, enough = text.partition("--enough ")
+            if "--readmit-by" in enough and self.speeds[mac.loaded] >= float(enough.split()[0]):
+                mac.drained = False
             return True, [json.dumps({"tokens_per_second": self.speeds[mac.loaded], "of": "same"})]
         elif step == "record":
             given = json.loads(machine.given[-1] or "{}") if machine.given[-1] else None
