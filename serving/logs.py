@@ -16,6 +16,7 @@ import os
 import sys
 import threading
 import traceback
+from asyncio import CancelledError
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -100,6 +101,9 @@ def _without_words(raised: Raised | tuple[None, None, None]) -> str:
     kind, error, frames = raised
     if kind is None or error is None:
         return ""
+    if issubclass(kind, CancelledError):
+        # uvicorn tells of every stream that it ends with itself; where each of them waited is no news.
+        return "It was cut off: what it belongs to ends."
     status = getattr(error, "status_code", None)
     shown = "".join(traceback.format_list(traceback.extract_tb(frames)))
     return f"{shown}{kind.__name__}" + (f", status {status}" if status is not None else "")

@@ -145,3 +145,18 @@ def test_a_logger_with_a_handler_of_its_own_is_taken_over():
     logs.take_over("with its own")
 
     assert (logger.handlers, logger.propagate, logger.level) == ([], True, logging.WARNING)
+
+
+def test_what_is_cut_off_as_a_daemon_ends_is_a_line_and_not_a_story(tmp_path: Path):
+    ran(
+        tmp_path,
+        """
+import asyncio
+try:
+    raise asyncio.CancelledError("Task cancelled, timeout graceful shutdown exceeded")
+except asyncio.CancelledError:
+    logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
+""",
+    )
+
+    assert said(tmp_path).splitlines()[1:] == ["It was cut off: what it belongs to ends."]
