@@ -176,14 +176,20 @@ def _cut(scene: Scene, line: str) -> None:
 _LOAD, _READY, _RECORD = "Replica a: load agents", "Replica a: start its ranks", "Replica a: write down"
 
 FAULTS: Mapping[str, Fault] = {
+    "software-broken": Fault(
+        "the new release cannot be loaded",
+        _broken("serving/agent/daemon.py", "def main(", "raise SystemExit(3)\n\n\ndef main("),
+        "Lay our software",
+        goes_back=False,
+    ),
     "release-broken": Fault(
         "the new release's agent does not start",
-        _broken("serving/agent/daemon.py", "def main(path: str) -> None:", "raise SystemExit(3)\n\n\ndef main(path):"),
+        _broken("serving/agent/daemon.py", '"""Serve until SIGTERM."""', "raise SystemExit(3)"),
         "replica 'a' did not become ready",
     ),
     "rank-broken": Fault(
         "the new release's rank does not start",
-        _broken("serving/rank/process.py", "def main(", "raise SystemExit(3)\n\n\ndef main("),
+        _broken("serving/rank/process.py", "signal.signal(signal.SIGTERM, signal.SIG_DFL)", "raise SystemExit(3)"),
         "replica 'a' did not become ready",
     ),
     "weights-wrong": Fault("the new weights say something else", _wrong_weights, "cannot trust replica 'a'"),
