@@ -63,20 +63,22 @@ def _drained(roll: Roll, turn: Turn, old: Proven) -> str:
 
 
 def _restarts(roll: Roll, turn: Turn) -> Iterator[str]:
-    due = updating.machines_due(roll.plan.cluster, roll.plan.seen)
-    for line in _restart(roll, [name for name in turn.machines if name in due], "all together, with a restart of each"):
+    for line in _restart(roll, turn.machines, "all together, with a restart of each"):
         yield f"   {line}"
 
 
 def _spares(roll: Roll) -> Iterator[str]:
     """Macs without a replica that are brought to another macOS."""
-    due = updating.machines_due(roll.plan.cluster, roll.plan.seen)
-    spares = [name for name in sorted(due) if updating.is_spare(roll.plan.cluster, name)]
+    cluster = roll.plan.cluster
+    spares = sorted(each.name for each in cluster.machines if updating.is_spare(cluster, each.name))
     return _restart(roll, spares, "when all replicas are proven, with a restart")
 
 
-def _restart(roll: Roll, names: Sequence[str], how: str) -> Iterator[str]:
+def _restart(roll: Roll, machines: Sequence[str], how: str) -> Iterator[str]:
+    """What is told of those of these machines that are due for another macOS."""
     update = roll.plan.cluster.macos.update if roll.plan.cluster.macos else None
+    due = updating.machines_due(roll.plan.cluster, roll.plan.seen)
+    names = [name for name in machines if name in due]
     if update is None or not names:
         return
     most = update.install_within_seconds + update.restart_within_seconds

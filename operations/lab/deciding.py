@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ class Decided:
             made = self.lab.supply.conversion(self.machine, name)
             yield {"weights": name, "name": f"Quantise {name}", "command": command, "pin": pin, **made}
 
-    @property
+    @cached_property
     def update(self) -> list[dict[str, Any]]:
         """Another macOS, if one is declared."""
         return updating.update(self.lab.cluster, self.lab.seen, self.machine, self.keys)

@@ -79,17 +79,17 @@ class Judged:
         """What `cidermill bench` found before."""
         return receipts.read(control.receipts(self.cluster.name))
 
-    @property
+    @cached_property
     def refusals(self) -> list[tuple[str, str]]:
         """Why a deploy must not go on, each with its machine; empty: go on."""
         return [*report.refusals(self.findings), *self.unusable]
 
-    @property
+    @cached_property
     def rows(self) -> Sequence[tuple[str, ...]]:
         """A row per Mac under report.COLUMNS."""
         return report.rows(self.cluster, self.seen, self.findings)
 
-    @property
+    @cached_property
     def below(self) -> list[str]:
         """What is told below them."""
         return report.below(self.cluster, self.findings, advice(self.placed))
