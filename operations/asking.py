@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,6 +37,14 @@ def serves(seen: Mapping[str, Any]) -> bool:
 def replica(seen: Mapping[str, Any]) -> Mapping[str, Any]:
     """What is said of the replica; empty when none is conducted there."""
     return seen.get("replica") or {}
+
+
+def last_object(lines: Sequence[str]) -> Mapping[str, Any] | None:
+    """The last line of what a command printed that is a JSON object."""
+    try:
+        return json.loads(next(line for line in reversed(lines) if line.startswith("{")))
+    except (StopIteration, ValueError):
+        return None
 
 
 def told(seen: Mapping[str, Any]) -> str:

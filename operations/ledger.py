@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,14 +33,31 @@ class Ledger:
     """Before the change."""
     measured: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     """After it."""
+    enough: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    """After it, of those that were let go as soon as they were seen to be fast enough."""
     drained_at: dict[str, float] = field(default_factory=dict[str, float])
     """When it was told to take nothing new, on a clock that only goes forward."""
+    works_until_restart: set[str] = field(default_factory=set[str])
+    """Of these those that were told so for when their agent starts again."""
     switched_at: dict[str, float] = field(default_factory=dict[str, float])
     """When its agents began to change."""
     took: dict[str, float] = field(default_factory=dict[str, float])
     """Seconds from there until it was proven."""
     paused: dict[str, float] = field(default_factory=dict[str, float])
     """Seconds in which it took nothing new."""
+
+    def readmitted(self, replica: str) -> None:
+        """Write down for how long a replica took nothing new, if it was this run that drained it."""
+        if replica in self.drained_at:
+            self.paused[replica] = time.monotonic() - self.drained_at[replica]
+
+    def pauses(self) -> list[str]:
+        """How long each replica took nothing new: a line each."""
+        return [
+            f"replica '{name}' took nothing new for {'at most ' if name in self.works_until_restart else ''}{s:.1f} "
+            "seconds."
+            for name, s in sorted(self.paused.items())
+        ]
 
     @property
     def serving(self) -> set[str]:

@@ -22,7 +22,6 @@ from operations.ledger import ledger
 from operations.proof import Files, appended
 from operations.remote import Commands, complain, current_state, operation, run
 from operations.rollout import waited
-from operations.service import note_pause
 
 _SECONDS = 60
 
@@ -106,7 +105,7 @@ def _restored(on: Host, *, replica: str, was: Mapping[str, Any], files: Files, w
 
 def _proven_again(on: Host, *, turn: str, mine: Mapping[str, Any]) -> str:
     name = str(mine["replica"])
-    reason = waited(on, mine["wait"], mine["within_seconds"])
+    reason, _ = waited(on, mine["wait"], mine["within_seconds"])
     if reason:
         ledger().lost.setdefault(name, reason)
         complain(on, f"replica '{name}' went back and did not become ready: {reason}")
@@ -116,7 +115,7 @@ def _proven_again(on: Host, *, turn: str, mine: Mapping[str, Any]) -> str:
         on.log(f"it could not be readmitted, and serves when its drain runs out: {output.stderr}")
     ledger().lost.pop(name, None)
     ledger().returned[name] = str(mine["release"])
-    note_pause(turn)
+    ledger().readmitted(turn)
     return ""
 
 

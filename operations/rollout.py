@@ -94,12 +94,15 @@ def ready(
     release: str,
     within_seconds: int,
     holding: Sequence[str] = (),
+    until_speed: float | None = None,
 ) -> Commands:
     """A replica that is ready with this release, by the word of the agent on machine `on`; None: nobody has to be.
 
     `command` prints the agent's state as JSON; with `--wait SECONDS` and the words `holding` it waits for readiness,
     tells how it goes, and ends with 0 when ready. A replica found broken asked for a person; this run is the answer, so
-    waiting begins it afresh. A replica that does not become ready is written down.
+    waiting begins it afresh. A replica that does not become ready is written down. With `until_speed`, in tokens per
+    second, it is no longer held than until it is seen to be so fast (`--until-speed`); the command prints its speed
+    as a JSON object last.
 
     rollout.ready(
         name="Replica a: wait until ready",
@@ -132,8 +135,10 @@ def ready(
         return
     differs(f"replica {replica}", seen=asking.told(seen), needed=f"ready with {release}")
     waiting = [*command, "--wait", str(within_seconds), *holding]
+    if until_speed is not None:
+        waiting = [*waiting, "--until-speed", str(until_speed)]
     held = is_held or bool(holding)
-    yield FunctionCommand(_awaited, (replica, waiting, within_seconds, held), {})
+    yield FunctionCommand(_awaited, (replica, waiting, within_seconds, held, until_speed), {})
 
 
 @operation
@@ -180,15 +185,10 @@ def verdict() -> Commands:
     elif host != speaker:
         host.noop(f"{machine_name(speaker)} tells the verdict")
     elif unblocked():
-        at_the_end("\n".join(("", *pauses())))
+        at_the_end("\n".join(("", *ledger().pauses())))
         host.noop("every replica became ready")
     else:
         yield FunctionCommand(_failed, (), {})
-
-
-def pauses() -> list[str]:
-    """How long each replica took nothing new."""
-    return [f"replica '{name}' took nothing new for {s:.1f} seconds." for name, s in sorted(ledger().paused.items())]
 
 
 def after() -> str:
@@ -196,34 +196,49 @@ def after() -> str:
     return f"replica {', '.join(ledger().failed)} did not become ready"
 
 
-def waited(on: Host, command: Sequence[str], within_seconds: int) -> str:
-    """Run a command that waits for a replica: why that did not become ready, or nothing."""
-    reason = f"{machine_name(on)} stopped answering"
+def waited(on: Host, command: Sequence[str], within_seconds: int) -> tuple[str, Sequence[str]]:
+    """Run a command that waits for a replica: why that did not become ready, or nothing; and what it printed."""
+    reason, lines = f"{machine_name(on)} stopped answering", list[str]()
     try:
         became_ready, output = run(
             on, shlex.join(command), timeout_seconds=within_seconds + _GRACE_SECONDS, as_root=True, show=True
         )
         # A connection that breaks looks like a command that failed; only asking again tells them apart.
         run(on, "true", timeout_seconds=_GRACE_SECONDS)
-        reason = output.stderr or "\n".join(output.stdout_lines[-1:]) or "the status command ended without a word"
+        lines = output.stdout_lines
+        reason = output.stderr or "\n".join(lines[-1:]) or "the status command ended without a word"
     except LOST:
         became_ready = False
-    return "" if became_ready else reason
+    return "" if became_ready else reason, lines
 
 
-def _awaited(state: State, host: Host, replica: str, command: Sequence[str], within_seconds: int, held: bool) -> bool:  # noqa: ARG001 - pyinfra's
-    reason = waited(host, command, within_seconds)
-    _write_down(replica, ready=not reason, reason=reason, held=held)
+def _awaited(
+    state: State,  # noqa: ARG001 - pyinfra's
+    host: Host,
+    replica: str,
+    command: Sequence[str],
+    within_seconds: int,
+    held: bool,
+    until_speed: float | None,
+) -> bool:
+    reason, lines = waited(host, command, within_seconds)
+    speed = None if until_speed is None else asking.last_object(lines)
+    is_enough = not reason and speed is not None and speed["tokens_per_second"] >= until_speed
+    _write_down(replica, ready=not reason, reason=reason, held=held and not is_enough)
     if reason:
         complain(host, f"replica '{replica}' did not become ready: {reason}")
     elif replica in ledger().switched_at:
         ledger().took[replica] = time.monotonic() - ledger().switched_at[replica]
+    if speed is not None and is_enough:
+        ledger().enough[replica] = speed
+        ledger().held.discard(replica)
+        ledger().readmitted(replica)
     # Not a failure of this host: what follows must still be left alone, published and told.
     return True
 
 
 def _failed(state: State, host: Host) -> bool:
-    story = [*ledger().story(), *pauses()]
+    story = [*ledger().story(), *ledger().pauses()]
     for line in story:
         complain(host, line)
     at_the_end("\n".join(("", *story)))

@@ -6,8 +6,6 @@ nobody is left to end it.
 
 from __future__ import annotations
 
-import json
-import math
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -23,7 +21,7 @@ from operations.inventory import machine_name
 from operations.ledger import ledger
 from operations.rehearsal import rehearsal
 from operations.remote import Commands, current_state, operation, run
-from operations.rollout import BY, after, unblocked
+from operations.rollout import after, unblocked
 
 _GRACE_SECONDS = 60
 
@@ -35,12 +33,13 @@ def drain(
     """Take out of service what is about to change, without cutting anybody off for so long.
 
     `on`: by machine of a rank 0 its commands `state`, `order` and `wait` (until nothing is under way, at most
-    `within_seconds`; only when it `waits`) and `speed`, which prints a JSON object; None when that is known.
+    `within_seconds`; only when it `waits`) and `speed`, which prints a JSON object; None when that is known. An order
+    may be for when its agent starts again (`works_until_restart`), of which it prints nothing unless that agent cannot.
 
     service.drain(
         "a",
         name="Replica a: drain",
-        on={"studio-1": {"state": [...], "order": [...], "wait": [...], "speed": [...]}},
+        on={"studio-1": {"state": [...], "order": [...], "works_until_restart": False, "wait": [...], "speed": [...]}},
         changes=True,
         within_seconds=120,
         waits=True,
@@ -66,14 +65,12 @@ def fast(
     command: Sequence[str],
     least: float | None,
     before: Mapping[str, Any] | None,
-    brief: bool,
 ) -> Commands:
     """A replica that was changed and is not slower than a share of what it was before.
 
     `command` prints `tokens_per_second`, and by `of` what else was the same; speeds of something else are told and not
-    compared. `before` is what was written down when it was proven last, for a run that could not measure it. A `brief`
-    measurement ends, by `--enough` after the command, as soon as the share is reached, and by `--readmit-by` the drain
-    ends with it.
+    compared. `before` is what was written down when it was proven last, for a run that could not measure it. What was
+    found fast enough already (`rollout.ready`) is not measured again.
 
     service.fast(
         "a",
@@ -82,24 +79,17 @@ def fast(
         command=[...],
         least=0.8,
         before=None,
-        brief=False,
     )
     """
     if machine_name(host) != on:
         host.noop(f"{on} tells how fast replica {replica} is" if on else f"replica {replica} ends")
-    elif not current_state().is_executing or replica not in ledger().held:
+    elif not current_state().is_executing or replica not in ledger().held | ledger().enough.keys():
         host.noop(f"replica {replica} is as it was")
     elif replica not in ledger().ready:
         host.noop(f"replica {replica} did not become ready")
     else:
         then = ledger().speeds.get(replica) or before
-        enough = None
-        if brief and least is not None and then is not None:
-            # Never below the share by rounding: what is enough there must be enough here.
-            enough = math.ceil(100 * least * then["tokens_per_second"]) / 100
-            command = [*command, "--enough", str(enough), "--readmit-by", BY]
-        measure = partial(_compared, replica=replica, command=command, least=least, before=then, enough=enough)
-        yield attempt(replica, measure)
+        yield attempt(replica, partial(_compared, replica=replica, command=command, least=least, before=then))
 
 
 @operation
@@ -122,7 +112,7 @@ def _drained(on: Host, *, replica: str, commands: Mapping[str, Any], within_seco
     if name is None:
         on.log(f"nothing to drain: {seen.get('problem') or 'no replica is conducted here'}")
         return ""
-    ordered, output = run(on, shlex.join(commands["order"]), timeout_seconds=_GRACE_SECONDS, as_root=True)
+    ordered, output = run(on, shlex.join(commands["order"]), timeout_seconds=_GRACE_SECONDS, as_root=True, show=True)
     if not ordered:
         return f"cannot drain replica '{name}': {output.stderr}"
     ledger().held.add(replica)
@@ -130,7 +120,11 @@ def _drained(on: Host, *, replica: str, commands: Mapping[str, Any], within_seco
     if not asking.serves(seen):
         on.log(f"replica {name} is {asking.told(seen)}: nothing is under way")
         return ""
-    if within_seconds is None:
+    if commands["works_until_restart"] and not output.stdout_lines:
+        ledger().works_until_restart.add(replica)
+        on.log(f"nobody else serves what replica {name} serves: it answers until its agent ends")
+        on.log("answers under way then are held, and go on after it")
+    elif within_seconds is None:
         on.log(f"nobody else serves what replica {name} serves: answers under way are held, and go on after it")
     else:
         _wait_until_empty(on, commands["wait"], within_seconds)
@@ -149,7 +143,7 @@ def _wait_until_empty(on: Host, command: Sequence[str], seconds: int) -> None:
 def _measured(on: Host, replica: str, command: Sequence[str]) -> dict[str, Mapping[str, Any]]:
     """By replica how fast it is; nothing where nobody can tell, which is said."""
     ended, output = run(on, shlex.join(command), timeout_seconds=4 * _GRACE_SECONDS, as_root=True)
-    speed = _object(output.stdout_lines) if ended else None
+    speed = asking.last_object(output.stdout_lines) if ended else None
     if speed is None:
         on.log(f"its speed is not known: {output.stderr or 'the agent did not tell'}")
         return {}
@@ -164,20 +158,19 @@ def _compared(
     command: Sequence[str],
     least: float | None,
     before: Mapping[str, Any] | None,
-    enough: float | None,
 ) -> str:
-    ledger().measured.update(_measured(on, replica, command))
+    enough = ledger().enough.get(replica)
+    ledger().measured.update(_measured(on, replica, command) if enough is None else {replica: enough})
     now, then = ledger().measured.get(replica), before
-    if now is not None and enough is not None and now["tokens_per_second"] >= enough:
-        ledger().held.discard(replica)
-        note_pause(replica)
     if now is None or then is None or now["of"] != then["of"]:
         on.log("its speed is not compared: there is none of the same weights, Macs and transport from before")
         return ""
     share = now["tokens_per_second"] / then["tokens_per_second"]
     if least is None or share >= least:
-        on.log(f"that is {share:.0%} of what it was")
-        if enough is not None:
+        if enough is None:
+            on.log(f"that is {share:.0%} of what it was")
+        else:
+            on.log(f"that is at least the {least or 0:.0%} of what it was that are needed")
             # Whoever stopped at enough does not know how fast it is; the next roll compares with what is known.
             ledger().measured[replica] = then
         return ""
@@ -192,19 +185,5 @@ def _readmitted(on: Host, *, replica: str, command: Sequence[str]) -> str:
     ended, output = run(on, shlex.join(command), timeout_seconds=_GRACE_SECONDS, as_root=True, show=True)
     if not ended:
         return f"it could not be readmitted, and serves when its drain runs out: {output.stderr}"
-    note_pause(replica)
+    ledger().readmitted(replica)
     return ""
-
-
-def note_pause(replica: str) -> None:
-    """Write down how long a replica took nothing new, if it was this run that drained it."""
-    if replica in ledger().drained_at:
-        ledger().paused[replica] = time.monotonic() - ledger().drained_at[replica]
-
-
-def _object(lines: Sequence[str]) -> Mapping[str, Any] | None:
-    """The last line that is a JSON object."""
-    try:
-        return json.loads(next(line for line in reversed(lines) if line.startswith("{")))
-    except (StopIteration, ValueError):
-        return None

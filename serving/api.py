@@ -137,6 +137,8 @@ class DrainOrder(Declared):
 
     by: Owner
     seconds: Annotated[float, Field(ge=1, le=86_400)]
+    from_restart: bool = False
+    """It takes requests until its agent ends, and the next agent holds it back."""
 
 
 class Readmission(Declared):

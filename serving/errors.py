@@ -69,6 +69,10 @@ class AgentUnreachable(CidermillError):
     """An agent did not answer, or not in the agreed shape."""
 
 
+class OrderUnknown(AgentUnreachable):
+    """An agent does not understand what it is told: it runs an older release."""
+
+
 class LinksUnreadable(CidermillError):
     """macOS does not tell about Thunderbolt ports or does not change them."""
 

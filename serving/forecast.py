@@ -56,6 +56,8 @@ def _title(turn: Turn) -> str:
 def _drained(roll: Roll, turn: Turn, old: Proven) -> str:
     if old.machines[0] not in {machine.name for machine in roll.plan.cluster.machines}:
         return f"{old.machines[0]} is no longer declared, so nobody tells it; answers under way go on elsewhere"
+    if roll.works_until_restart(turn):
+        return "takes requests until its agent ends; answers under way then stand still, and go on with the pause's end"
     if roll.goes_on(turn):
         return "takes nothing new; answers under way stand still, and go on with the pause's end"
     seconds = roll.plan.cluster.rolling.drain_seconds

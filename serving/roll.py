@@ -6,6 +6,7 @@ replica that a dead deploy left drained serves again by itself, as soon as nobod
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -122,6 +123,10 @@ class Roll:
             for old in turn.drained
         )
 
+    def works_until_restart(self, turn: Turn) -> bool:
+        """Whether what serves takes requests until its agent ends: nothing is waited for before, nor measured."""
+        return self.goes_on(turn) and self._has_speed(turn.machines[0], turn)
+
     def agents(self, turn: Turn, machine: str) -> dict[str, Any]:
         """Who changes its agent in a turn, and to what."""
         return {
@@ -133,15 +138,15 @@ class Roll:
     def proof(self, turn: Turn) -> dict[str, Any]:
         """Where and how to ask whether the replica of a turn is ready, and how long that may take."""
         if turn.replica is None:
-            return {"on": None, "command": (), "release": "", "within_seconds": 0, "holding": []}
+            return {"on": None, "command": (), "release": "", "within_seconds": 0, "holding": [], "until_speed": None}
         asked = self.plan.proof(turn.replica)
-        lease = str(self._lease(turn))
-        return {**asked, "holding": ["--held-by", BY, "--for", lease] if turn.changes else []}
+        holding = ["--held-by", BY, "--for", str(self._lease(turn))] if turn.changes else []
+        return {**asked, "holding": holding, "until_speed": self._enough(turn) if turn.changes else None}
 
     def speed(self, turn: Turn) -> dict[str, Any]:
         """Where and how to measure how fast it is, and what it must not fall below."""
         if turn.replica is None:
-            return {"on": None, "command": (), "least": None, "before": None, "brief": False}
+            return {"on": None, "command": (), "least": None, "before": None}
         first = turn.replica.machines[0]
         record = self.records.get(first)
         return {
@@ -149,7 +154,6 @@ class Roll:
             "command": self._command(first, "speed"),
             "least": self.plan.cluster.rolling.least_speed,
             "before": None if record is None or record.speed is None else dict(record.speed),
-            "brief": self._has_speed(first, turn),
         }
 
     def back(self, turn: Turn) -> dict[str, Any]:
@@ -210,12 +214,24 @@ class Roll:
         record = self.records.get(machine)
         return bool(turn.held) and record is not None and record.speed is not None
 
+    def _enough(self, turn: Turn) -> float | None:
+        """Tokens per second with which a replica is let go at once, where clients wait for it; None: they do not."""
+        first = turn.machines[0]
+        record = self.records.get(first)
+        if not self._has_speed(first, turn) or record is None or record.speed is None:
+            return None
+        least = (self.plan.cluster.rolling.least_speed or 0) * record.speed["tokens_per_second"]
+        # Never below the share by rounding: what is enough here must be enough where the two are compared.
+        return max(math.ceil(100 * least) / 100, 0.01)
+
     def _draining(self, machine: str, turn: Turn, seconds: int) -> dict[str, Any]:
         lease = str(self._lease(turn))
         order = ["--by", BY, "--for", lease]
+        works = self.works_until_restart(turn)
         return {
             "state": self._command(machine, "status"),
-            "order": self._command(machine, "drain", *order),
+            "order": self._command(machine, "drain", *order, *(["--from-restart"] if works else [])),
+            "works_until_restart": works,
             "wait": self._command(machine, "drain", *order, "--wait", str(seconds)),
             "speed": None if self._has_speed(machine, turn) else self._command(machine, "speed"),
         }

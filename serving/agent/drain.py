@@ -1,12 +1,13 @@
 """Takes the replica whose rank 0 is on this machine out of service, without cutting anybody off.
 
-    python -m serving.agent.drain CONFIG.json [--by NAME] [--for SECONDS] [--wait SECONDS]
+    python -m serving.agent.drain CONFIG.json [--by NAME] [--for SECONDS] [--wait SECONDS | --from-restart]
 
 From now on it takes nothing new, and gateways ask others; what it has taken it answers to the end. With `--wait` this
 ends when nothing is under way any more (exit code 0), or when the time is over (1, the reason on standard error; it
 stays drained). The drain belongs to NAME. It outlasts restarts of the agent and of the machine, and ends by itself
 after `--for` seconds unless it is ordered again, which `--wait` does for as long as it waits. `serving.agent.readmit`
-ends it. Standard library alone, as in `serving.agent.status`.
+ends it. With `--from-restart` it goes on taking requests until its agent ends, and the next one begins drained.
+Standard library alone, as in `serving.agent.status`.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from serving.agent.local import LocalAgent, door
-from serving.errors import AgentUnreachable, CidermillError
+from serving.errors import AgentUnreachable, CidermillError, OrderUnknown
 
 BY = "a-person"
 """Whose drain it is when nobody says."""
@@ -38,14 +40,17 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("configuration", type=Path)
     parser.add_argument("--by", default=BY, metavar="NAME", help="whose drain it is")
     parser.add_argument("--for", dest="seconds", type=float, default=FOR_SECONDS, metavar="SECONDS")
-    parser.add_argument("--wait", type=float, metavar="SECONDS", help="until nothing is under way")
+    when = parser.add_mutually_exclusive_group()
+    when.add_argument("--wait", type=float, metavar="SECONDS", help="until nothing is under way")
+    when.add_argument("--from-restart", action="store_true", help="only when its agent starts again")
     given = parser.parse_args(arguments)
 
     agent = LocalAgent(door(given.configuration.resolve()))
+    say = partial(print, flush=True)
     try:
-        agent.drain(given.by, given.seconds)
+        order(agent, given.by, given.seconds, from_restart=given.from_restart, say=say)
         if given.wait is not None:
-            wait(agent, given.by, given.seconds, given.wait, say=lambda line: print(line, flush=True))
+            wait(agent, given.by, given.seconds, given.wait, say=say)
     except CidermillError as error:
         print(error, file=sys.stderr)
         return 1
@@ -59,9 +64,22 @@ class Draining(Protocol):
         """GET /state. Raises AgentUnreachable."""
         ...
 
-    def drain(self, by: str, seconds: float) -> None:
+    def drain(self, by: str, seconds: float, *, from_restart: bool = False) -> None:
         """PUT /replica/drain. Raises AgentUnreachable."""
         ...
+
+
+def order(agent: Draining, by: str, seconds: float, *, from_restart: bool, say: Callable[[str], None]) -> None:
+    """Order a drain. An agent of a release that cannot wait for its restart drains now, which is said. Raises
+    AgentUnreachable.
+    """
+    try:
+        agent.drain(by, seconds, from_restart=from_restart)
+    except OrderUnknown:
+        if not from_restart:
+            raise
+        say("this agent's release cannot be drained from its restart on, so it is drained now")
+        agent.drain(by, seconds)
 
 
 def wait(

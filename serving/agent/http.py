@@ -141,9 +141,10 @@ class _Routes:
         return Response(speed.model_dump_json(), media_type="application/json")
 
     async def _drain(self, request: Request) -> Response:
-        return await self._held(
-            request, DrainOrder, lambda conducting, order: conducting.drain(order.by, order.seconds)
-        )
+        def drain(conducting: Conducting, order: DrainOrder) -> None:
+            conducting.drain(order.by, order.seconds, from_restart=order.from_restart)
+
+        return await self._held(request, DrainOrder, drain)
 
     async def _readmit(self, request: Request) -> Response:
         return await self._held(request, Readmission, lambda conducting, order: conducting.readmit(order.by))

@@ -1,7 +1,7 @@
 """This machine's agent as its own commands ask it.
 
-Standard library alone, as far as nobody wants a state checked: commands are started by every deploy, and pydantic and
-httpx take longer to load than all the rest of such a run.
+Standard library alone: commands are started by every deploy, while ranks load, and pydantic and httpx take longer to
+load than all the rest of such a run.
 """
 
 from __future__ import annotations
@@ -11,12 +11,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-from serving.errors import AgentUnreachable
-
-if TYPE_CHECKING:
-    from serving.api import AgentState
+from serving.errors import AgentUnreachable, OrderUnknown
 
 _TIMEOUT_SECONDS = 5.0
 _MEASURING_SECONDS = 120.0
@@ -69,19 +66,8 @@ class LocalAgent:
         self._address, self._port = configuration.address, configuration.port
         self._token = Path(configuration.token_file).read_text().strip()
 
-    def state(self) -> AgentState:
-        """GET /state. Raises AgentUnreachable."""
-        from pydantic import ValidationError  # neither is loaded for a look without waiting
-
-        from serving.api import AgentState
-
-        try:
-            return AgentState.model_validate_json(self._call("GET", "/state"))
-        except ValidationError as error:
-            raise AgentUnreachable(f"cannot read the state of {self._machine}'s agent: {error}.") from error
-
     def told(self) -> dict[str, Any]:
-        """GET /state as it came, for somebody who judges it himself. Raises AgentUnreachable."""
+        """GET /state as it came, a `serving.api.AgentState`. Raises AgentUnreachable."""
         content = self._call("GET", "/state")
         try:
             return dict(json.loads(content))
@@ -93,9 +79,11 @@ class LocalAgent:
         """POST /replica/afresh. Raises AgentUnreachable."""
         self._call("POST", "/replica/afresh")
 
-    def drain(self, by: str, seconds: float) -> None:
+    def drain(self, by: str, seconds: float, *, from_restart: bool = False) -> None:
         """PUT /replica/drain. Raises AgentUnreachable."""
-        self._call("PUT", "/replica/drain", {"by": by, "seconds": seconds})
+        order = {"by": by, "seconds": seconds}
+        # An agent of an older release refuses words it does not know, so what can be said without them is.
+        self._call("PUT", "/replica/drain", {**order, "from_restart": True} if from_restart else order)
 
     def readmit(self, by: str | None) -> None:
         """DELETE /replica/drain. Raises AgentUnreachable."""
@@ -125,8 +113,9 @@ class LocalAgent:
             connection.close()
         if answer.status >= 300:
             said = content[:500].decode(errors="replace").strip()
-            raise self._unreachable(f"it answered {answer.status} {answer.reason} {said}".rstrip())
+            kind = OrderUnknown if answer.status == http.client.BAD_REQUEST else AgentUnreachable
+            raise self._unreachable(f"it answered {answer.status} {answer.reason} {said}".rstrip(), kind)
         return content
 
-    def _unreachable(self, why: str) -> AgentUnreachable:
-        return AgentUnreachable(f"cannot ask the agent on {self._machine} at {self._address}:{self._port}: {why}.")
+    def _unreachable(self, why: str, kind: type[AgentUnreachable] = AgentUnreachable) -> AgentUnreachable:
+        return kind(f"cannot ask the agent on {self._machine} at {self._address}:{self._port}: {why}.")

@@ -1,7 +1,9 @@
 """What this machine's agent says, for a shell: `python -m serving.agent.status CONFIG.json [--wait SECONDS]`.
 
 With `--wait` and `--held-by NAME --for SECONDS` the replica is drained by NAME meanwhile, which is renewed as long as
-it is waited for: it is proven before it takes anything.
+it is waited for: it is proven before it takes anything. With `--until-speed TOKENS` its speed is measured then, no
+longer than until it generates so many tokens a second, and told as `serving.agent.speed` tells it; a replica that does
+takes requests at once, for clients who wait must not wait for another command.
 
 Without `--wait` it prints the agent's state as one line of JSON. With it, it prints one plain line for each change
 until the replica whose rank 0 is here is ready, be it held back by order (exit code 0), broken, or the time is over (1,
@@ -9,8 +11,7 @@ the reason on standard error). It waits for an agent that runs the release its o
 older one never answers for it. A replica that is broken already begins afresh, once: who waits for it has done
 something about it.
 
-Every deploy starts this once for each replica, so without `--wait` it loads the standard library alone: pydantic and
-httpx take longer than all the rest of such a run.
+Standard library alone: every deploy starts this once for each replica, and waits with it while ranks load.
 """
 
 from __future__ import annotations
@@ -20,17 +21,14 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
 from serving.agent.drain import FOR_SECONDS
 from serving.agent.local import LocalAgent, door
 from serving.errors import AgentUnreachable, CidermillError
-
-if TYPE_CHECKING:
-    from serving.api import AgentState, RankReport, ReplicaState
 
 _POLL_SECONDS = 0.2
 
@@ -46,6 +44,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--wait", type=float, metavar="SECONDS", help="until the replica is ready")
     parser.add_argument("--held-by", metavar="NAME", help="drain it meanwhile, as NAME")
     parser.add_argument("--for", dest="seconds", type=float, default=FOR_SECONDS, metavar="SECONDS")
+    parser.add_argument("--until-speed", type=float, metavar="TOKENS", help="and no longer than until it is so fast")
     given = parser.parse_args(arguments)
     path: Path = given.configuration.resolve()
 
@@ -54,7 +53,7 @@ def main(arguments: list[str]) -> int:
         if given.wait is None:
             print(json.dumps(agent.told()))
         else:
-            held = None if given.held_by is None else Held(given.held_by, given.seconds)
+            held = None if given.held_by is None else Held(given.held_by, given.seconds, given.until_speed)
             wait(agent, path.parent.name, given.wait, say=lambda line: print(line, flush=True), held=held)
     except CidermillError as error:
         print(error, file=sys.stderr)
@@ -65,8 +64,8 @@ def main(arguments: list[str]) -> int:
 class Answering(Protocol):
     """What `wait` asks."""
 
-    def state(self) -> AgentState:
-        """GET /state. Raises AgentUnreachable."""
+    def told(self) -> dict[str, Any]:
+        """GET /state, a `serving.api.AgentState`. Raises AgentUnreachable."""
         ...
 
     def begin_afresh(self) -> None:
@@ -77,6 +76,14 @@ class Answering(Protocol):
         """PUT /replica/drain. Raises AgentUnreachable."""
         ...
 
+    def speed(self, enough: float | None = None) -> str:
+        """POST /replica/speed: a `serving.conductor.speed.Speed`. Raises AgentUnreachable."""
+        ...
+
+    def readmit(self, by: str | None) -> None:
+        """DELETE /replica/drain. Raises AgentUnreachable."""
+        ...
+
 
 @dataclass(frozen=True)
 class Held:
@@ -84,6 +91,8 @@ class Held:
 
     by: str
     seconds: float
+    until_speed: float | None = None
+    """Tokens per second with which it needs to be held no longer."""
 
 
 def wait(
@@ -96,7 +105,7 @@ def wait(
     pause: Callable[[float], None] = time.sleep,
     held: Held | None = None,
 ) -> None:
-    """Say each change until the replica is ready. Raises NotReady."""
+    """Say each change until the replica is ready, and how fast it is where that is wanted. Raises NotReady."""
     deadline, said, renewed = clock() + seconds, "", None
     spent: int | None = None
     while True:
@@ -109,6 +118,8 @@ def wait(
         if spent is None and seen.generation is not None:
             spent = _begin(agent, seen, seen.generation)
         if seen.ready:
+            if held is not None and held.until_speed is not None:
+                say(_let_go(agent, held.by, held.until_speed))
             return
         if seen.broken and seen.generation is not None and spent is not None and seen.generation > spent:
             raise NotReady(seen.line)
@@ -134,6 +145,17 @@ def _hold(agent: Answering, held: Held) -> bool:
     return True
 
 
+def _let_go(agent: Answering, by: str, until_speed: float) -> str:
+    """How fast it is. One that is too slow, or cannot tell, stays held: whoever waits for it decides."""
+    try:
+        speed = agent.speed(until_speed)
+        if json.loads(speed)["tokens_per_second"] >= until_speed:
+            agent.readmit(by)
+    except AgentUnreachable as error:
+        return f"its speed is not known: {error}"
+    return speed
+
+
 def _begin(agent: Answering, seen: _Seen, generation: int) -> int:
     """The last generation whose breaking is no news."""
     if not seen.broken:
@@ -144,38 +166,38 @@ def _begin(agent: Answering, seen: _Seen, generation: int) -> int:
 
 def _look(agent: Answering, release: str) -> _Seen:
     try:
-        state = agent.state()
+        state = agent.told()
     except AgentUnreachable as error:
         return _Seen(f"waiting for the agent: {error}")
-    if state.release != release:
-        return _Seen(f"waiting for the agent of release {release}; {state.release} still answers")
-    replica = state.replica
+    if state["release"] != release:
+        return _Seen(f"waiting for the agent of release {release}; {state['release']} still answers")
+    replica = state["replica"]
     if replica is None:
-        return _Seen(f"the agent on {state.machine} answers; no replica is conducted here", ready=True)
-    if replica.state == "broken":
-        line = f"replica '{replica.name}' is broken: {replica.reason}"
-        return _Seen(line, broken=True, generation=replica.generation)
+        return _Seen(f"the agent on {state['machine']} answers; no replica is conducted here", ready=True)
+    if replica["state"] == "broken":
+        line = f"replica '{replica['name']}' is broken: {replica['reason']}"
+        return _Seen(line, broken=True, generation=replica["generation"])
     # One that drains is proven; that it takes nothing is somebody's wish, and the line says whose.
-    proven = replica.state in ("ready", "draining")
-    return _Seen(_line(replica), ready=proven, generation=replica.generation)
+    proven = replica["state"] in ("ready", "draining")
+    return _Seen(_line(replica), ready=proven, generation=replica["generation"])
 
 
-def _line(replica: ReplicaState) -> str:
-    phases = Counter(_phase(report, replica.generation) for report in replica.ranks.values())
-    ranks = ", ".join(f"{count} of {len(replica.ranks)} ranks {phase}" for phase, count in sorted(phases.items()))
-    said = "; ".join(text for text in (replica.reason, replica.notice) if text)
+def _line(replica: Mapping[str, Any]) -> str:
+    phases = Counter(_phase(report, replica["generation"]) for report in replica["ranks"].values())
+    ranks = ", ".join(f"{count} of {len(replica['ranks'])} ranks {phase}" for phase, count in sorted(phases.items()))
+    said = "; ".join(text for text in (replica["reason"], replica["notice"]) if text)
     after = f" ({said})" if said else ""
-    return f"replica {replica.name}: {replica.state}, {ranks}{after}"
+    return f"replica {replica['name']}: {replica['state']}, {ranks}{after}"
 
 
-def _phase(report: RankReport | None, generation: int) -> str:
+def _phase(report: Mapping[str, Any] | None, generation: int) -> str:
     if report is None:
         return "unheard of"
-    if not report.living:
+    if not report["living"]:
         return "down"
-    if report.status is None or report.generation != generation:
-        return "starting" if report.generation == generation else "ending"
-    return report.status.phase
+    if report["status"] is None or report["generation"] != generation:
+        return "starting" if report["generation"] == generation else "ending"
+    return str(report["status"]["phase"])
 
 
 if __name__ == "__main__":

@@ -128,9 +128,9 @@ class Conducting:
         self._afresh = True
         self._news.set()
 
-    def drain(self, by: str, seconds: float) -> None:
+    def drain(self, by: str, seconds: float, *, from_restart: bool = False) -> None:
         """Take nothing new, but bring to its end what was taken. Raises DrainRefused."""
-        self._drains.order(by, seconds)
+        self._drains.order(by, seconds, from_restart=from_restart)
         self._note_drains()
 
     def readmit(self, by: str | None) -> None:

@@ -38,11 +38,13 @@ _File = RootModel[dict[str, _Kept]]
 
 @dataclass(frozen=True)
 class Drain:
-    """A drain in force."""
+    """A drain that was ordered."""
 
     kept: _Kept
     ends: float
     """On the clock that only goes forward."""
+    is_in_force: bool = True
+    """Or will be when the agent starts again."""
 
 
 def left(kept_until: float, seconds: float, time_of_day: float) -> float:
@@ -65,18 +67,21 @@ class Drains:
     @property
     def reason(self) -> str:
         """Who holds the replica back and until when, for people; empty when nobody does."""
-        told = (f"'{by}' until {_time(each.kept.until)}" for by, each in sorted(self._drains.items()))
-        return f"drained by {' and '.join(told)}" if self._drains else ""
+        told = [f"'{by}' until {_time(self._drains[by].kept.until)}" for by in self.owners]
+        return f"drained by {' and '.join(told)}" if told else ""
 
     @property
     def owners(self) -> tuple[str, ...]:
         """Who holds it back."""
-        return tuple(sorted(self._drains))
+        return tuple(sorted(by for by, each in self._drains.items() if each.is_in_force))
 
-    def order(self, by: str, seconds: float) -> None:
-        """Hold the replica back from now on, or go on holding it back. Raises DrainRefused."""
+    def order(self, by: str, seconds: float, *, from_restart: bool = False) -> None:
+        """Hold the replica back from now on or from the agent's next start, or go on holding it back. Raises
+        DrainRefused.
+        """
         kept = _Kept(until=self._time_of_day() + seconds, seconds=seconds)
-        self._keep({**self._drains, by: Drain(kept, self._clock() + seconds)})
+        is_in_force = by in self.owners or not from_restart
+        self._keep({**self._drains, by: Drain(kept, self._clock() + seconds, is_in_force)})
 
     def lift(self, by: str | None) -> None:
         """End what one has ordered, or what anybody has. Raises DrainRefused."""

@@ -45,6 +45,8 @@ class Mac:
     kept: str | None = "old"
     record: dict[str, Any] | None = None
     drained: bool = False
+    held: bool = False
+    """Whether it is drained when its agent starts again."""
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -113,9 +115,9 @@ class World:
     def _done(self, mac: Mac, machine: Machine, step: str | None, text: str) -> tuple[bool, list[str]] | None:
         replica = replica_of(machine.name)
         if step in ("drain", "readmit"):
-            mac.drained = step == "drain"
+            mac.held, mac.drained = step == "drain", step == "drain" and "--from-restart" not in text
         elif step == "load" and "bootstrap" in text:
-            mac.loaded, self.formed[replica] = "new", None
+            mac.loaded, self.formed[replica], mac.drained = "new", None, mac.held
         elif step == "restore":
             if mac.kept is None:
                 return True, ["nothing kept"]
@@ -128,10 +130,12 @@ class World:
             if self.release_of(replica) != needed:
                 return False, [f"not ready: {[self.macs[each].loaded for each in REPLICAS[replica]]}"]
             self.formed[replica] = needed
+            _, _, until = text.partition("--until-speed ")
+            if until:
+                if self.speeds[mac.loaded] >= float(until):
+                    mac.held = mac.drained = False
+                return True, [json.dumps({"tokens_per_second": self.speeds[mac.loaded], "of": "same"})]
         elif step == "speed":
-            _, _, enough = text.partition("--enough ")
-            if "--readmit-by" in enough and self.speeds[mac.loaded] >= float(enough.split()[0]):
-                mac.drained = False
             return True, [json.dumps({"tokens_per_second": self.speeds[mac.loaded], "of": "same"})]
         elif step == "record":
             given = json.loads(machine.given[-1] or "{}") if machine.given[-1] else None
@@ -185,7 +189,8 @@ def _register(fleet: Fleet, name: str, members: tuple[str, ...], declared: str, 
     first, release = members[0], f"agent-{declared}"
     commands = {
         "state": ["example", "status"],
-        "order": ["example", "drain"],
+        "order": ["example", "drain", *(["--from-restart"] if holds else [])],
+        "works_until_restart": holds,
         "speed": None if holds else ["example", "speed"],
     }
     drains = {first: {**commands, "wait": ["example", "drain", "--wait-for-it"]}}
@@ -195,8 +200,17 @@ def _register(fleet: Fleet, name: str, members: tuple[str, ...], declared: str, 
     steps: list[tuple[Callable[..., Any], Mapping[str, Any]]] = [
         (service.drain, {"on": drains, "changes": changes, "within_seconds": 10, "waits": not holds}),
         (rollout.step, {"operation": launchd.daemon, "arguments": {"label": LABEL, "plist": plist(declared)}}),
-        (rollout.ready, {"on": first, "command": ["example", "status"], "release": release, "within_seconds": 30}),
-        (service.fast, {"on": first, "command": ["example", "speed"], "least": 0.8, "before": before, "brief": holds}),
+        (
+            rollout.ready,
+            {
+                "on": first,
+                "command": ["example", "status"],
+                "release": release,
+                "within_seconds": 30,
+                "until_speed": 40.0 if holds else None,
+            },
+        ),
+        (service.fast, {"on": first, "command": ["example", "speed"], "least": 0.8, "before": before}),
         (reversal.back, {"members": members, "before": {}, "files": FILES, "within_seconds": 10}),
         (reversal.proven, {"on": going_back if changes else {}}),
         (service.readmit, {"on": first, "command": ["example", "readmit"]}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from collections.abc import Iterator
@@ -62,7 +63,7 @@ class Machine:
             self.process.wait(10)
 
     def state(self) -> AgentState:
-        return LocalAgent(self.configuration).state()
+        return AgentState.model_validate_json(json.dumps(LocalAgent(self.configuration).told()))
 
     def rank(self) -> RankReport:
         report = self.state().rank

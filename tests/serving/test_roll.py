@@ -154,13 +154,35 @@ def test_answers_that_go_on_elsewhere_are_waited_for():
     assert steps(roll())["drain"]["waits"] is True
 
 
-def test_the_only_replicas_speed_is_measured_briefly_and_not_before_when_one_is_written_down():
-    known = steps(alone(speed={"tokens_per_second": 20.0, "of": "x"}))
-    unknown = steps(alone())
+KNOWN: dict[str, Any] = {"speed": {"tokens_per_second": 20.03, "of": "x"}}
+"""A replica whose speed was written down when it was proven."""
 
-    assert (known["drain"]["on"]["m1"]["speed"], known["fast"]["brief"]) == (None, True)
-    assert "serving.agent.speed" in unknown["drain"]["on"]["m1"]["speed"]
-    assert unknown["fast"]["brief"] is False
+
+def test_the_only_replica_works_until_its_agent_ends_when_its_speed_is_written_down():
+    known, unknown = (steps(rolled)["drain"]["on"]["m1"] for rolled in (alone(**KNOWN), alone()))
+
+    assert (known["speed"], known["works_until_restart"], known["order"][-1]) == (None, True, "--from-restart")
+    assert "serving.agent.speed" in unknown["speed"]
+    assert (unknown["works_until_restart"], "--from-restart" in unknown["order"]) == (False, False)
+    assert "takes requests until its agent ends" in "\n".join(forecast.lines(alone(**KNOWN)))
+
+
+def test_the_only_replica_works_no_longer_where_its_answers_could_not_go_on():
+    other = alone(weights_directory="/opt/cidermill/weights/w-old", **KNOWN)
+
+    assert "--from-restart" not in steps(other)["drain"]["on"]["m1"]["order"]
+
+
+@pytest.mark.parametrize(("least", "enough"), [(0.8, 16.03), (None, 0.01)])
+def test_the_only_replica_is_held_no_longer_than_until_it_has_its_share_of_that_speed(
+    least: float | None, enough: float
+):
+    records = {name: record("a", PAIRS["a"], **SAME, **KNOWN) for name in PAIRS["a"]}
+    rolled = roll(records={**NONE, **records}, changed=PAIRS["a"], rolling__least_speed=least, **ONE)
+
+    assert steps(rolled)["ready"]["until_speed"] == enough
+    assert steps(alone())["ready"]["until_speed"] is None
+    assert steps(roll())["ready"]["until_speed"] is None
 
 
 def test_a_turn_in_which_a_replica_ends_has_the_same_steps():

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from serving.agent.drain import StillWorking, wait
-from serving.errors import AgentUnreachable
+from serving.agent.drain import StillWorking, order, wait
+from serving.errors import AgentUnreachable, OrderUnknown
 from tests.serving.agent.test_status import Clock
 
 
@@ -18,6 +18,7 @@ class Agent:
     def __init__(self, sayings: Iterable[dict[str, Any] | None]) -> None:
         self._sayings = list(sayings)
         self.ordered: list[tuple[str, float]] = []
+        self.is_old, self.from_restart = False, False
 
     def told(self) -> dict[str, Any]:
         saying = self._sayings.pop(0) if len(self._sayings) > 1 else self._sayings[0]
@@ -25,8 +26,11 @@ class Agent:
             raise AgentUnreachable("nobody there")
         return saying
 
-    def drain(self, by: str, seconds: float) -> None:
+    def drain(self, by: str, seconds: float, *, from_restart: bool = False) -> None:
+        if from_restart and self.is_old:
+            raise OrderUnknown("it answered 400")
         self.ordered.append((by, seconds))
+        self.from_restart = from_restart
 
 
 def state(name: str, in_flight: int, queued: int = 0) -> dict[str, Any]:
@@ -70,3 +74,13 @@ def test_the_drain_is_renewed_for_as_long_as_it_is_waited_for():
     with pytest.raises(StillWorking):
         waited(agent, lease=20, most=35)
     assert agent.ordered == [("deploy", 20)] * 3
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_an_agent_that_cannot_wait_for_its_restart_is_drained_at_once_which_is_said(is_old: bool):
+    agent, said = Agent([None]), list[str]()
+    agent.is_old = is_old
+    order(agent, "deploy", 60, from_restart=True, say=said.append)
+
+    assert (agent.ordered, agent.from_restart) == ([("deploy", 60)], not is_old)
+    assert [line.startswith("this agent's release cannot") for line in said] == [True] * is_old

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -15,16 +17,18 @@ from tests.serving.replicas import machine, status
 class Agent:
     """Says one thing after another, the last for ever."""
 
-    def __init__(self, sayings: Iterable[AgentState | None]) -> None:
+    def __init__(self, sayings: Iterable[AgentState | None], rate: float | None = None) -> None:
         self._sayings = list(sayings)
+        self.rate = rate
         self.begun_afresh = 0
+        self.readmitted: list[str | None] = []
         self.drained: list[tuple[str, float]] = []
 
-    def state(self) -> AgentState:
+    def told(self) -> dict[str, Any]:
         saying = self._sayings.pop(0) if len(self._sayings) > 1 else self._sayings[0]
         if saying is None:
             raise AgentUnreachable("nobody there")
-        return saying
+        return saying.model_dump(mode="json")
 
     def begin_afresh(self) -> None:
         self.begun_afresh += 1
@@ -33,6 +37,14 @@ class Agent:
         if self._sayings[0] is None:
             raise AgentUnreachable("nobody there")
         self.drained.append((by, seconds))
+
+    def speed(self, enough: float | None = None) -> str:
+        if self.rate is None:
+            raise AgentUnreachable("nobody can tell")
+        return json.dumps({"tokens_per_second": self.rate, "of": f"{enough}"})
+
+    def readmit(self, by: str | None) -> None:
+        self.readmitted.append(by)
 
 
 class Clock:
@@ -143,6 +155,31 @@ def test_holding_it_back_is_renewed_as_long_as_it_is_waited_for():
 
 def test_an_agent_that_is_away_is_told_as_soon_as_it_is_there():
     assert held(Agent([None, None, state("ready", "serving", "serving")]), 60) == [("deploy", 60)]
+
+
+def let_go(rate: float | None, until_speed: float | None) -> tuple[list[str | None], str]:
+    """Who ends its drain when it is ready and generates so fast, and the last that is said."""
+    agent, clock = Agent([state("draining", "serving", "serving")], rate), Clock()
+    said: list[str] = []
+    held = Held("deploy", 60, until_speed)
+    wait(agent, "r1", 30, say=said.append, clock=clock, pause=clock.pause, held=held)
+    return agent.readmitted, said[-1]
+
+
+def test_one_that_is_held_until_it_is_fast_enough_takes_requests_at_once():
+    assert let_go(40.0, until_speed=40) == (["deploy"], '{"tokens_per_second": 40.0, "of": "40"}')
+
+
+def test_one_that_is_slower_stays_held_and_tells_how_slow_it_is():
+    assert let_go(39.9, until_speed=40) == ([], '{"tokens_per_second": 39.9, "of": "40"}')
+
+
+def test_one_whose_speed_nobody_knows_stays_held():
+    assert let_go(None, until_speed=40) == ([], "its speed is not known: nobody can tell")
+
+
+def test_one_is_not_let_go_by_its_speed_unless_it_is_wanted():
+    assert let_go(40.0, until_speed=None)[0] == []
 
 
 def test_nobody_is_held_back_unless_it_is_wanted():

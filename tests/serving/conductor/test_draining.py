@@ -121,3 +121,36 @@ def test_a_damaged_file_is_told_and_not_taken_for_nobody(machine: Machine, conte
 
     with pytest.raises(CidermillError, match=r"is damaged\. Remove it"):
         machine.drains()
+
+
+def test_one_that_is_drained_from_its_restart_works_until_then(machine: Machine):
+    drains = machine.drains()
+    drains.order("deploy", 60, from_restart=True)
+
+    assert (drains.reason, drains.owners) == ("", ())
+    assert machine.restarts(1).owners == ("deploy",)
+
+
+def test_a_drain_from_the_restart_on_is_kept_beside_what_others_order(machine: Machine):
+    drains = machine.drains()
+    drains.order("deploy", 60, from_restart=True)
+    drains.order("ben", 60)
+
+    assert drains.owners == ("ben",)
+    assert machine.restarts(1).owners == ("ben", "deploy")
+
+
+def test_a_drain_in_force_stays_so_when_it_is_ordered_for_the_restart(machine: Machine):
+    drains = machine.drains()
+    drains.order("deploy", 60)
+    drains.order("deploy", 60, from_restart=True)
+
+    assert drains.owners == ("deploy",)
+
+
+def test_a_drain_from_the_restart_on_can_be_lifted(machine: Machine):
+    drains = machine.drains()
+    drains.order("deploy", 60, from_restart=True)
+    drains.lift("deploy")
+
+    assert machine.restarts(1).owners == ()
