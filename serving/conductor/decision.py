@@ -6,8 +6,8 @@
 
 `decide` is asked again at every answer of an agent, and a few times a second, with what every agent says now. All its
 actions may be repeated: an agent starts a generation once, joins once, and stops what lives. Ranks are started only
-when every machine answers, agrees and is able, and no rank lives on any of them; let in together when all of them have
-checked their weights; and called ready only when each has reported the declared transport, size, rank and digest and
+when every machine answers, agrees and is able, and no rank lives on any of them; let in, one who listens before one
+who connects, when all of them have checked their weights; and called ready only when each has reported the declared transport, size, rank and digest and
 the golden answer came back. Waiting for a machine to return is free. Only starting costs a restart, and each in a row
 waits longer for its turn.
 
@@ -220,7 +220,7 @@ def _exhausted(failures: tuple[str, ...], restarts: int) -> str:
 
 
 def _form(seen: Observation) -> Decision:
-    """Start who has not started; when all have checked their weights let all in at once, and count them in."""
+    """Start who has not started; when all have checked their weights let them in, and count them in."""
     phases = _phases(seen)
     if not seen.course.joining:
         checked = [phase == "checked" for phase in phases]
@@ -235,8 +235,20 @@ def _join(seen: Observation, phases: list[Phase | None]) -> Decision:
     joined = [phase in ("loading", "serving") for phase in phases]
     if all(joined):
         return Decision(replace(seen.course, state="loading", since=seen.now))
-    joins = tuple(Join(rank, seen.course.generation) for rank, phase in enumerate(phases) if phase == "checked")
+    joins = tuple(Join(rank, seen.course.generation) for rank in next_in(phases))
     return _late(seen, seen.limits.joining, joined, "join the others") or Decision(seen.course, joins)
+
+
+def next_in(phases: list[Phase | None]) -> list[int]:
+    """The ranks to let in now: rank 0 first, then all but the last, then the last.
+
+    Who connects before the other side listens is refused, and MLX 0.32.4 waits a second before it tries again. In a
+    ring all but the last rank listen first, and the last connects to rank 0; by JACCL all connect to rank 0.
+    """
+    is_in = [phase not in (None, "checking", "checked") for phase in phases]
+    last = len(phases) - 1
+    may = [rank == 0 or (is_in[0] if rank < last else all(is_in[:last])) for rank in range(len(phases))]
+    return [rank for rank, phase in enumerate(phases) if may[rank] and phase == "checked"]
 
 
 def _load(seen: Observation) -> Decision:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from serving.api import AgentState, agreement
-from serving.conductor.decision import decide
+from serving.conductor.decision import decide, next_in
 from serving.conductor.observation import (
     AskGolden,
     Course,
@@ -20,6 +20,7 @@ from serving.conductor.observation import (
     limits,
 )
 from serving.configuration import File, Manifest
+from serving.rank.status import Phase
 from tests.serving.replicas import gone, living, machine, replica, status
 
 LIMITS = Limits(unanswered=4, checking=60, joining=30, loading=120, warming=50, settled=100)
@@ -105,11 +106,28 @@ def test_nobody_is_let_in_before_everybody_has_checked():
     assert decided(in_state("forming"), (living(0, "checked"), living(1, "checking"))).actions == ()
 
 
-def test_all_are_let_in_together():
+def test_rank_0_is_let_in_when_all_have_checked():
     decision = decided(in_state("forming"), CHECKED)
 
-    assert decision.actions == (Join(0, 1), Join(1, 1))
+    assert decision.actions == (Join(0, 1),)
     assert decision.course.joining
+
+
+@pytest.mark.parametrize(
+    ("phases", "let_in"),
+    [
+        (["checked"], [0]),
+        (["joining", "checked"], [1]),
+        (["checked", "checked", "checked", "checked"], [0]),
+        (["joining", "checked", "checked", "checked"], [1, 2]),
+        (["joining", "joining", "checked", "checked"], [2]),
+        (["joining", "joining", "joining", "checked"], [3]),
+        (["joining", "joining", "joining", "joining"], []),
+        ([None, "checked"], []),
+    ],
+)
+def test_who_listens_is_let_in_before_who_connects(phases: list[Phase | None], let_in: list[int]):
+    assert next_in(phases) == let_in
 
 
 def test_a_rank_that_was_not_let_in_yet_is_let_in_again():

@@ -87,6 +87,7 @@ class Rank:
         assert self.phase == "checked", self.log
         assert self.process.stdin is not None
         self.process.stdin.write(b"join\n")
+        wait_until(lambda: self.phase != "checked" or self.process.poll() is not None)
 
     def waits_for(self, phase: Phase) -> None:
         wait_until(lambda: self.phase == phase or self.process.poll() is not None, 120)
@@ -130,6 +131,7 @@ class Replica:
             yield _chunks(response)
 
     def let_in(self) -> None:
+        """One after the other, as the conductor does: who listens before who connects."""
         for rank in self:
             rank.let_in()
 
