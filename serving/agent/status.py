@@ -30,7 +30,7 @@ from serving.agent.drain import FOR_SECONDS
 from serving.agent.local import LocalAgent, door
 from serving.errors import AgentUnreachable, CidermillError
 
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 0.1
 
 
 class NotReady(CidermillError):

@@ -7,9 +7,9 @@
 `decide` is asked again at every answer of an agent, and a few times a second, with what every agent says now. All its
 actions may be repeated: an agent starts a generation once, joins once, and stops what lives. Ranks are started only
 when every machine answers, agrees and is able, and no rank lives on any of them; let in, one who listens before one
-who connects, when all of them have checked their weights; and called ready only when each has reported the declared transport, size, rank and digest and
-the golden answer came back. Waiting for a machine to return is free. Only starting costs a restart, and each in a row
-waits longer for its turn.
+who connects, when all of them have checked their weights; and called ready only when each has reported the declared
+transport, size, rank and digest and the golden answer came back. Waiting for a machine to return is free. Only starting
+costs a restart, and each in a row waits longer for its turn.
 
 An agent that falls silent while the replica serves is told of and no more: each step of rank 0 needs all ranks, so they
 are there as long as it moves (`motion`).

@@ -22,7 +22,6 @@ from serving.errors import CidermillError, SpeedUnknown
 from serving.rank.asked import FIELD
 
 _PATH = "/v1/chat/completions"
-_MOST_TOKENS = 64
 _BRIEF_TOKENS = 8
 """Of the first round, where it may be fast enough."""
 
@@ -87,17 +86,19 @@ async def _round(
     """Tokens per second, the first of each answer left out; 0 when none but first ones came."""
     tokens, seconds, began = 0, 0.0, clock()
     while tokens < rounds.tokens and clock() < began + rounds.seconds:
-        came, took = await _asked(upstream, replica, clock)
+        came, took = await _asked(upstream, replica, rounds.tokens, clock)
         tokens, seconds = tokens + came, seconds + took
         if came == 0:
             break
     return tokens / seconds if seconds > 0 else 0.0
 
 
-async def _asked(upstream: Answering, replica: ReplicaConfiguration, clock: Callable[[], float]) -> tuple[int, float]:
-    """Tokens of one answer after its first, and the seconds that they took."""
+async def _asked(
+    upstream: Answering, replica: ReplicaConfiguration, wanted: int, clock: Callable[[], float]
+) -> tuple[int, float]:
+    """Tokens of one answer after its first, no more than are wanted, and the seconds that they took."""
     question = {"role": "user", "content": replica.golden.question}
-    body = {"messages": [question], "temperature": 0, "max_tokens": min(_MOST_TOKENS, replica.context_tokens)}
+    body = {"messages": [question], "temperature": 0, "max_tokens": min(wanted + 1, replica.context_tokens)}
     tokens, first, last = 0, 0.0, 0.0
     async with aclosing(upstream.events(_PATH, body)) as events:
         async for event in events:

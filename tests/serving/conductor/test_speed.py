@@ -57,10 +57,10 @@ def test_the_best_round_counts_as_what_disturbs_makes_it_slower():
 def test_it_is_measured_no_longer_than_until_it_is_fast_enough():
     upstream = Slow(0.1)
     asyncio.run(measured(upstream, replica(), SHORT, 9.0, upstream.clock))
-    briefly, upstream = len(upstream.asked), Slow(0.1)
+    asked, briefly, upstream = upstream.asked[0]["max_tokens"], len(upstream.asked), Slow(0.1)
     asyncio.run(measured(upstream, replica(), SHORT, 11.0, upstream.clock))
 
-    assert briefly == 1
+    assert (briefly, asked) == (1, 9)
     assert len(upstream.asked) > SHORT.count
 
 
