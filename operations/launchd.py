@@ -33,14 +33,15 @@ launchctl bootout "system/$label" 2>/dev/null || true
 tries=0
 while launchctl print "system/$label" >/dev/null 2>&1; do
   tries=$((tries + 1))
-  if [ $tries -gt $((5 * (${limit:-5} + 10))) ]; then
+  if [ $tries -gt $((10 * (${limit:-5} + 10))) ]; then
     echo "cannot unload $label: it is still there $((${limit:-5} + 10)) s after bootout. Restart the Mac." >&2
     exit 1
   fi
-  sleep 0.2
+  sleep 0.1
 done
 """
-_PLACED = 'chown root:wheel "$staged"\nchmod 644 "$staged"\nmv -f "$staged" "$plist"'
+_STAGED = 'chown root:wheel "$staged"\nchmod 644 "$staged"'
+_PLACED = 'mv -f "$staged" "$plist"'
 _ENABLED = 'launchctl enable "system/$label"'
 _LOADED = """
 tries=0
@@ -127,6 +128,7 @@ def restored(label: str, kept: str) -> StringCommand:
         'if cmp -s "$kept" "$plist" && launchctl print "system/$label" >/dev/null 2>&1; then',
         'echo "as kept"; exit 0; fi',
         'umask 022; cp "$kept" "$staged"',
+        _STAGED,
         _UNLOADED,
         _PLACED,
         _LOADED,
@@ -171,6 +173,7 @@ def _steps(*, same: bool, unload: bool, enable: bool, load: bool) -> str:
     loaded = f"{_ENABLED if enable else ''}\n{_LOADED}"
     return "\n".join(
         (
+            "" if same else _STAGED,
             _UNLOADED if unload else "",
             "" if same else _PLACED,
             loaded if load else 'launchctl disable "system/$label"',

@@ -81,6 +81,18 @@ class Hardware:
                 self._boot()
 
 
+def processors(place: int, count: int) -> set[int]:
+    """The processors of one of so many Macs, whatever runs on it.
+
+    A packet to another Mac never takes the processor from who sends it. On one kernel it would: whoever is woken by a
+    packet runs at once where it was sent from. By that a rank of MLX's ring meets its neighbour before that one listens
+    most of the time, and MLX waits a second then.
+    """
+    present = sorted(os.sched_getaffinity(0))
+    shares = min(count, len(present))
+    return {each for number, each in enumerate(present) if number % shares == place % shares}
+
+
 def main() -> None:
     """Become the hardware of one Mac, in the background; its pid appears on standard output once the switches work."""
     directory, name = sys.argv[1:]
@@ -90,6 +102,7 @@ def main() -> None:
     os.umask(0o022)
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     state = State(Path(directory))
+    os.sched_setaffinity(0, processors(list(state.rack().machines).index(name), len(state.rack().machines)))
     hardware = Hardware(state, name)
     state.hardware_pid(name).write_text(str(os.getpid()))
     print(os.getpid(), flush=True)
