@@ -15,7 +15,7 @@ from tests.serving.agents import pair
 
 
 def test_a_real_endpoint_is_measured_within_its_slots_and_the_agent_tells_what_reductions_take(tmp_path: Path):
-    order = Order(sequences=2, numbers=16, answer_tokens=12, seconds=100.0)
+    order = Order(sequences=2, numbers=16, answer_tokens=48, seconds=100.0)
     with pair(tmp_path) as running:
         running.wait()
         first = running.machines[0]
@@ -25,7 +25,7 @@ def test_a_real_endpoint_is_measured_within_its_slots_and_the_agent_tells_what_r
 
     sample = TypeAdapter(Sample).validate_json(done.stdout)
     assert (sample.problem, sample.others, sample.cut) == ("", 0, False)
-    assert sample.answer_tokens == (12, 12)
+    assert sample.answer_tokens == (48, 48)
     assert min(sample.prompt_tokens) > 16
     assert max(sample.cached_tokens) <= 2
     assert sample.tokens_per_second is not None
