@@ -57,6 +57,8 @@ class Fault:
     """What has to be deployed first, and again afterwards."""
     around: Around | None = None
     """How the Macs have to be for it."""
+    mended: Callable[[Scene], None] | None = None
+    """What somebody does about it before the next run."""
 
 
 def _declared(**changes: object) -> Make:
@@ -95,14 +97,24 @@ def _undone(lab: Lab) -> Iterator[None]:
             lab.mend("update-undone", "mac-2")
 
 
+@contextmanager
+def _lost(lab: Lab) -> Iterator[None]:
+    with _newer(lab):
+        lab.fault("restart-never-ends", "mac-2")
+        yield
+
+
 def _shape(**members: str) -> Make:
     shape = "-".join(f"{name}-{machines.replace(' ', '')}" for name, machines in members.items())
     return lambda scene, _, __: Deploy(inventory(scene.lab, shape, replicas(scene.lab, **members)))
 
 
-def _macos(scene: Scene, directory: Path, number: int) -> Deploy:
-    told = {**replicas(scene.lab, **BESIDE), "macos": {"update": update(directory)}}
-    return Deploy(inventory(scene.lab, f"macos-{number}", told))
+def _macos_with(**more: object) -> Make:
+    def make(scene: Scene, directory: Path, number: int) -> Deploy:
+        told = {**replicas(scene.lab, **BESIDE), "macos": {"update": {**update(directory), **more}}}
+        return Deploy(inventory(scene.lab, f"macos-{number}-{len(more)}", told))
+
+    return make
 
 
 def _shape_with_slots(**members: str) -> Make:
@@ -124,7 +136,7 @@ CHANGES: Mapping[str, Change] = {
     "weights": Change("other weights", _weights),
     "release": Change("a newer release", _release),
     "slots": Change("another context and other slots", _slots),
-    "macos": Change("macOS 26.3 becomes 26.4, with restarts", _macos, _shape(**BESIDE), around=_newer),
+    "macos": Change("macOS 26.3 becomes 26.4, with restarts", _macos_with(), _shape(**BESIDE), around=_newer),
     "unequal": Change("three replicas of 1, 2 and 1 Macs change", _shape_with_slots(**UNEQUAL), _shape(**UNEQUAL)),
     "three": Change("2 and 1 of three Macs change", _shape_with_slots(**THREE), _shape(**THREE)),
     "one": Change(
@@ -173,6 +185,15 @@ def _cut(scene: Scene, line: str) -> None:
         scene.lab.fault("management-cut", "mac-2")
 
 
+def _rejoin(scene: Scene) -> None:
+    scene.lab.mend("management-cut", "mac-2")
+
+
+def _switch_on(scene: Scene) -> None:
+    scene.lab.mend("restart-never-ends", "mac-2")
+    scene.lab.wait_until_on("mac-2")
+
+
 _LOAD, _READY, _RECORD = "Replica a: load agents", "Replica a: start its ranks", "Replica a: write down"
 
 FAULTS: Mapping[str, Fault] = {
@@ -210,14 +231,29 @@ FAULTS: Mapping[str, Fault] = {
     "slower": Fault("the new ranks are slower than the floor", _slots, "of the", _slow_down),
     "macos-undone": Fault(
         "the update of mac-2 is undone",
-        _macos,
+        _macos_with(),
         "cannot update mac-2: it restarted and runs macOS 26.3 (25D125), needed macOS 26.4 (25E246)",
         around=_undone,
         before=_shape(**BESIDE),
     ),
-    "ssh-lost": Fault("mac-2 is cut off in the middle", _slots, "mac-2", _cut, goes_back=False),
+    "reboot-lost": Fault(
+        "mac-2 never comes back from its restart, until somebody presses its power button",
+        _macos_with(restart_within_seconds=30),
+        "it went away to restart for macOS 26.4 (25E246), and has not answered",
+        goes_back=False,
+        around=_lost,
+        before=_shape(**BESIDE),
+        mended=_switch_on,
+    ),
+    "ssh-lost": Fault("mac-2 is cut off in the middle", _slots, "mac-2", _cut, goes_back=False, mended=_rejoin),
     "ssh-lost-asked": Fault(
-        "mac-2 is cut off in the middle, and a person is asked", _slots, "mac-2", _cut, goes_back=False, asked=True
+        "mac-2 is cut off in the middle, and a person is asked",
+        _slots,
+        "mac-2",
+        _cut,
+        goes_back=False,
+        asked=True,
+        mended=_rejoin,
     ),
     "killed-drained": Fault("the deploy is killed as it loads agents", _slots, "", kills=_LOAD),
     "killed-loaded": Fault("the deploy is killed as ranks start", _slots, "", kills=_READY),
