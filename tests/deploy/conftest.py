@@ -37,10 +37,14 @@ def variant(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def trees(lab: Lab) -> Callable[..., dict[str, dict[str, str]]]:
-    """Every file and job of these Macs, or of all, as it is now, but for what daemons that run write by themselves."""
+def trees(lab: Lab) -> Callable[..., dict[str, str]]:
+    """Every file and job of these Macs, or of all, as it is now, but for what daemons that run write by themselves.
+
+    `MAC PATH` -> what `Lab.tree` says of it.
+    """
 
     def lasting(name: str) -> dict[str, str]:
-        return {path: what for path, what in lab.tree(name).items() if not any(live in path for live in LIVE)}
+        tree = lab.tree(name).items()
+        return {f"{name} {path}": what for path, what in tree if not any(live in path for live in LIVE)}
 
-    return lambda *names: {name: lasting(name) for name in names or ADDRESSES}
+    return lambda *names: {path: what for name in names or ADDRESSES for path, what in lasting(name).items()}

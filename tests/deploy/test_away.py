@@ -26,6 +26,7 @@ from tests.deploy.running import (
 )
 from tests.serving.waiting import wait_until
 from tests.standin.lab import Lab
+from tests.standin.snapshot import differing
 
 pytestmark = pytest.mark.lab
 
@@ -81,11 +82,11 @@ def network(lab: Lab, name: str) -> list[str]:
 def test_after_removal_only_the_weights_are_left(removed: Run, lab: Lab, bare: Bare):
     assert removed.code == 0, removed.output
     for name in ADDRESSES:
-        now = {path: what for path, what in lab.tree(name).items() if not path.startswith(REMEMBERED)}
-        then = {path: what for path, what in bare.trees[name].items() if not path.startswith(REMEMBERED)}
-        left = [path for path in now if path not in then]
+        found = differing(bare.trees[name], lab.tree(name))
+        lasting = {path: what for path, what in found.items() if not path.startswith(REMEMBERED)}
+        left = [path for path, (was, _) in lasting.items() if was is None]
 
-        assert {path: now.get(path) for path in then} == then
+        assert {path: what for path, what in lasting.items() if path not in left} == {}
         assert left
         assert [path for path in left if not f"{path}/".startswith("/opt/cidermill/weights/")] == ["/opt/cidermill"]
 
@@ -113,9 +114,7 @@ def test_the_doctor_calls_a_bare_lab_not_deployed_to(removed: Run):
     ]
 
 
-def test_a_dry_run_tells_the_whole_plan_in_order_and_changes_nothing(
-    removed: Run, trees: Callable[[], dict[str, dict[str, str]]]
-):
+def test_a_dry_run_tells_the_whole_plan_in_order_and_changes_nothing(removed: Run, trees: Callable[[], dict[str, str]]):
     before = trees()
 
     run = deploy(STANDIN, "--dry")
@@ -125,7 +124,7 @@ def test_a_dry_run_tells_the_whole_plan_in_order_and_changes_nothing(
     assert run.code == 0, run.output
     assert [step for step, place in places.items() if place == -1] == []
     assert list(places.values()) == sorted(places.values())
-    assert trees() == before
+    assert differing(before, trees()) == {}
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.standin.mac import Reply
@@ -31,6 +31,15 @@ def jobs(listing: Reply) -> dict[str, str]:
     """`launchd/LABEL` -> pid and last exit status, from `launchctl list` as root."""
     rows = [line.split("\t") for line in listing.stdout.splitlines()[1:]]
     return {f"launchd/{label}": f"pid {pid} status {status}" for pid, status, label in rows}
+
+
+def differing(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, tuple[str | None, str | None]]:
+    """What differs between two looks at a Mac: path -> what was there, what is there now; None is nothing.
+
+    For a test that fails: a Mac has thirty thousand files, and one of them is what somebody wants to read about.
+    """
+    paths = sorted({*before, *after})
+    return {path: (before.get(path), after.get(path)) for path in paths if before.get(path) != after.get(path)}
 
 
 def _walk(disk: Path) -> Iterator[Path]:

@@ -4,6 +4,7 @@ import pytest
 
 from tests.standin.conftest import Remote
 from tests.standin.lab import Lab
+from tests.standin.snapshot import differing
 
 pytestmark = pytest.mark.lab
 
@@ -19,9 +20,9 @@ def test_looking_at_a_mac_changes_nothing_and_a_change_of_one_byte_or_mode_is_se
     changed = lab.tree("mac-1")
     mac_1.run("rm note")
 
-    assert looked == before
-    assert {path for path in before if before[path] != written[path]} == {"/Users/admin/note"}
-    assert {path for path in before if written[path] != changed[path]} == {"/Users/admin/note"}
+    assert differing(before, looked) == {}
+    assert set(differing(looked, written)) == {"/Users/admin/note"}
+    assert set(differing(written, changed)) == {"/Users/admin/note"}
 
 
 def test_the_disk_can_be_full(mac_1: Remote) -> None:
