@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
+import httpx
 import pytest
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from tests.deploy.running import STANDIN, deploy
+from serving.layout import LINKS_REPORT
+from tests.deploy.running import ADDRESSES, STANDIN, NotYetError, agent, deploy
 from tests.standin.lab import Lab
 from tests.standin.snapshot import differing
 
@@ -31,7 +35,22 @@ def put(lab: Lab, faults: dict[str, tuple[str, ...]]) -> Iterator[None]:
         for fault, (machine, *_) in faults.items():
             lab.fault(fault, machine)
             mending.callback(lab.mend, fault, machine)
+        for machine in ADDRESSES:
+            wait_until_settled(lab, machine)
         yield
+
+
+@retry(
+    stop=stop_after_delay(60),
+    wait=wait_fixed(0.2),
+    retry=retry_if_exception_type((NotYetError, FileNotFoundError, httpx.TransportError)),
+    reraise=True,
+)
+def wait_until_settled(lab: Lab, machine: str) -> None:
+    """Until the daemons of a Mac, which a fault may have restarted, have done all they do after a boot."""
+    report = json.loads((lab.root(machine) / LINKS_REPORT.lstrip("/")).read_text())
+    if not report["settled"] or agent(machine, "/state").json()["boot"] != report["boot"]:
+        raise NotYetError(f"the ports of {machine} are not settled: {report}")
 
 
 @pytest.mark.usefixtures("deployed", "put")
