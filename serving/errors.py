@@ -24,6 +24,7 @@ CidermillError
 ├── UpstreamFailed       mlx-lm did not answer a request, or not whole
 │   └── UpstreamUnreachable   it never got the request
 └── AgentUnreachable     an agent did not answer, or not in the agreed shape
+    └── OrderUnknown     it is of an older release and does not understand what it is told
 
 Messages read: cannot do what, on which: seen, needed. Next step.
 """

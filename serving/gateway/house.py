@@ -1,9 +1,9 @@
 """The servers of one gateway: its relay, a private door, and the door that clients use; their beginning and their end.
 
 It takes clients only once it has answered itself, through all of it, on the private door. Told to end it listens no
-longer, finishes what it has within the declared time, and tells every client to come by another connection; one that
-holds an idle connection is given as long as that may idle, so that no request is on its way to nobody. Checked with
-uvicorn 0.38.
+longer, finishes what it has within the declared time, and tells every client to come by another connection. Who was
+told something else before, as at the head of a stream that still runs, may ask once more on the connection it has:
+that is closed when it was told, or has idled, so that no request is on its way to nobody. Checked with uvicorn 0.38.
 """
 
 from __future__ import annotations
@@ -27,8 +27,13 @@ from serving.gateway.handover import Giver, listening, private_path
 
 OPEN: Final = "/open"
 """On the private door: whether the one for clients is open."""
-KEEP_ALIVE_SECONDS: Final = 5
-"""How long a connection may idle, uvicorn's own default."""
+KEEP_ALIVE_SECONDS: Final = 16
+"""How long a connection may idle: longer than those keep it who do not ask again by themselves when it is closed in the
+moment they use it. httpx, which OpenAI's and Anthropic's clients are made of, keeps it for 5 seconds, and that is
+uvicorn's own default; aiohttp for 15.
+"""
+_CUTTING_SECONDS: Final = 1
+"""For tasks to end whose clients were cut off."""
 _KEPT_BENEATH_SECONDS: Final = 600
 """How long LiteLLM's idle connections to the relay are kept: longer than it keeps them itself (15 seconds). One that is
 closed in the moment it is used again is an error 500 for a client: LiteLLM 1.109.1 does not ask again.
@@ -47,6 +52,7 @@ class House:
         beneath_it: socket.socket,
         configuration: GatewayConfiguration,
         release: str,
+        kept_seconds: int = KEEP_ALIVE_SECONDS,
     ) -> None:
         self._configuration = configuration
         self._directory = Path(configuration.door_directory)
@@ -56,11 +62,7 @@ class House:
         self._back = _Server(_config(beneath, configuration, kept_seconds=_KEPT_BENEATH_SECONDS))
         self._within = _Server(_config(self._privately, configuration, uds=str(self._private)))
         self._door = door
-        pair: dict[str, Any] = {
-            "ssl_certfile": configuration.certificate_file,
-            "ssl_keyfile": configuration.certificate_key_file,
-        }
-        self._front = _Front(door, lambda app: _config(app, configuration, lifespan="off", **pair))
+        self._front = _Front(door, configuration, kept_seconds)
         self._told_to_end = asyncio.Event()
 
     @property
@@ -148,10 +150,21 @@ class _Server(uvicorn.Server):
 class _Front(_Server):
     """The door that clients use."""
 
-    def __init__(self, app: ASGIApp, config: Callable[[ASGIApp], uvicorn.Config]) -> None:
+    def __init__(self, app: ASGIApp, configuration: GatewayConfiguration, kept_seconds: int) -> None:
         self._leaving = False
         self._app = app
-        super().__init__(config(self._answer))
+        self._ending_seconds = max(configuration.drain_seconds, kept_seconds + 1)
+        super().__init__(
+            _config(
+                self._answer,
+                configuration,
+                kept_seconds=kept_seconds,
+                ending_seconds=_CUTTING_SECONDS,
+                lifespan="off",
+                ssl_certfile=configuration.certificate_file,
+                ssl_keyfile=configuration.certificate_key_file,
+            )
+        )
 
     async def serve(self, listener: socket.socket) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Take clients from a socket that listens, until `end`."""
@@ -165,12 +178,15 @@ class _Front(_Server):
         await asyncio.wait({serving})
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """uvicorn's own end closes idle connections at once, also those that a request is on its way on."""
+        """uvicorn's own end closes idle connections at once, and others after an answer that did not say so.
+
+        A request may be on its way on either.
+        """
         self._leaving = True
         for server in self.servers:
             server.close()
         clock = asyncio.get_running_loop().time
-        until = clock() + KEEP_ALIVE_SECONDS + 1
+        until = clock() + self._ending_seconds
         while self.server_state.connections and clock() < until:  # noqa: ASYNC110 - uvicorn tells nobody
             await asyncio.sleep(0.1)
         await super().shutdown(sockets)
@@ -185,7 +201,12 @@ class _Front(_Server):
 
 
 def _config(
-    app: ASGIApp, configuration: GatewayConfiguration, *, kept_seconds: int = KEEP_ALIVE_SECONDS, **more: Any
+    app: ASGIApp,
+    configuration: GatewayConfiguration,
+    *,
+    kept_seconds: int = KEEP_ALIVE_SECONDS,
+    ending_seconds: int | None = None,
+    **more: Any,
 ) -> uvicorn.Config:
     return uvicorn.Config(
         app,
@@ -194,6 +215,6 @@ def _config(
         access_log=False,
         server_header=False,
         timeout_keep_alive=kept_seconds,
-        timeout_graceful_shutdown=configuration.drain_seconds,
+        timeout_graceful_shutdown=configuration.drain_seconds if ending_seconds is None else ending_seconds,
         **more,
     )

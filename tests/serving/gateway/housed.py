@@ -1,7 +1,7 @@
-"""A gateway's servers as a process of their own, with something small in LiteLLM's place: `CONFIG.json RELEASE [mute]`.
+"""A gateway's servers as a process of their own, with something small in LiteLLM's place.
 
-GET /v1/models answers who has the key, unless it is mute; GET /who tells the release; GET /slow tells it ten times a
-second, twenty times over.
+`CONFIG.json RELEASE [mute] [brief]`: GET /v1/models answers who has the key, unless it is mute; GET /who tells the
+release; GET /slow/SECONDS tells it ten times a second. A brief one keeps idle connections for a second.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from serving.gateway.configuration import GatewayConfiguration
-from serving.gateway.house import House
+from serving.gateway.house import KEEP_ALIVE_SECONDS, House
 
-PIECES = 20
+PIECES_A_SECOND = 10
 
 
 def application(release: str, key: str, *, mute: bool) -> Starlette:
@@ -33,15 +33,15 @@ def application(release: str, key: str, *, mute: bool) -> Starlette:
     async def who(_: Request) -> Response:
         return PlainTextResponse(release)
 
-    async def pieces() -> AsyncGenerator[str]:
-        for _ in range(PIECES):
+    async def pieces(seconds: int) -> AsyncGenerator[str]:
+        for _ in range(seconds * PIECES_A_SECOND):
             yield release
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(1 / PIECES_A_SECOND)
 
-    async def slow(_: Request) -> Response:
-        return StreamingResponse(pieces())
+    async def slow(request: Request) -> Response:
+        return StreamingResponse(pieces(request.path_params["seconds"]))
 
-    return Starlette(routes=[Route("/v1/models", models), Route("/who", who), Route("/slow", slow)])
+    return Starlette(routes=[Route("/v1/models", models), Route("/who", who), Route("/slow/{seconds:int}", slow)])
 
 
 async def beside() -> None:
@@ -55,7 +55,9 @@ def main(path: str, release: str, *words: str) -> None:
     key = Path(configuration.key_file).read_text()
     relay = socket.socket()
     relay.bind(("127.0.0.1", 0))
-    house = House(application(release, key, mute="mute" in words), Starlette(), relay, configuration, release)
+    kept_seconds = 1 if "brief" in words else KEEP_ALIVE_SECONDS
+    door = application(release, key, mute="mute" in words)
+    house = House(door, Starlette(), relay, configuration, release, kept_seconds)
     asyncio.run(house.serve(beside()))
 
 
