@@ -16,6 +16,7 @@ import importlib
 import logging
 import sys
 import time
+import warnings
 from contextlib import ExitStack
 from functools import partial
 from types import TracebackType
@@ -61,6 +62,8 @@ def serve(replica: ReplicaConfiguration, status: StatusFile, ticks: Ticks) -> No
     answer_as_asked()
     _server.LRUPromptCache = PromptCache
     _server.ResponseGenerator = partial(_Generator, status, ticks.advance)
+    # It warns of open doors, which nobody but the endpoint comes to, and would be the last words of most ranks.
+    warnings.filterwarnings("ignore", "mlx_lm.server is not recommended", UserWarning)
     sys.argv = ["mlx_lm.server", *arguments(replica)]
     _server.main()
 

@@ -111,6 +111,14 @@ def test_a_loop_that_waits_is_told_from_a_process_that_is_stopped_and_ended_by_s
         assert first.process.wait(20) == -signal.SIGTERM
 
 
+def test_a_rank_that_serves_says_nothing_that_would_be_its_last_words(tmp_path: Path):
+    with serving(tmp_path, 1) as replica:
+        assert replica.ask(*PING).text == "Pong."
+
+        (rank,) = replica
+        assert rank.log == ""
+
+
 def test_ranks_that_have_not_met_are_ended_by_sigterm(tmp_path: Path):
     with started(tmp_path, 2) as replica:
         joining, checked = replica
