@@ -59,8 +59,9 @@ class House:
         self._private = private_path(self._directory, release)
         self._key = Path(configuration.key_file).read_text().strip()
         self._beneath_it = beneath_it
-        self._back = _Server(_config(beneath, configuration, kept_seconds=_KEPT_BENEATH_SECONDS))
-        self._within = _Server(_config(self._privately, configuration, uds=str(self._private)))
+        drain_seconds = configuration.drain_seconds
+        self._back = _Server(_config(beneath, _KEPT_BENEATH_SECONDS, drain_seconds))
+        self._within = _Server(_config(self._privately, kept_seconds, drain_seconds, uds=str(self._private)))
         self._door = door
         self._front = _Front(door, configuration, kept_seconds)
         self._told_to_end = asyncio.Event()
@@ -157,9 +158,8 @@ class _Front(_Server):
         super().__init__(
             _config(
                 self._answer,
-                configuration,
-                kept_seconds=kept_seconds,
-                ending_seconds=_CUTTING_SECONDS,
+                kept_seconds,
+                _CUTTING_SECONDS,
                 lifespan="off",
                 ssl_certfile=configuration.certificate_file,
                 ssl_keyfile=configuration.certificate_key_file,
@@ -200,14 +200,7 @@ class _Front(_Server):
         await self._app(scope, receive, sent)
 
 
-def _config(
-    app: ASGIApp,
-    configuration: GatewayConfiguration,
-    *,
-    kept_seconds: int = KEEP_ALIVE_SECONDS,
-    ending_seconds: int | None = None,
-    **more: Any,
-) -> uvicorn.Config:
+def _config(app: ASGIApp, kept_seconds: int, ending_seconds: int, **more: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         interface="asgi3",
@@ -215,6 +208,6 @@ def _config(
         access_log=False,
         server_header=False,
         timeout_keep_alive=kept_seconds,
-        timeout_graceful_shutdown=configuration.drain_seconds if ending_seconds is None else ending_seconds,
+        timeout_graceful_shutdown=ending_seconds,
         **more,
     )

@@ -43,8 +43,12 @@ def trees(lab: Lab) -> Callable[..., dict[str, str]]:
     `MAC PATH` -> what `Lab.tree` says of it.
     """
 
-    def lasting(name: str) -> dict[str, str]:
-        tree = lab.tree(name).items()
-        return {f"{name} {path}": what for path, what in tree if not any(live in path for live in LIVE)}
+    def lasting(*names: str) -> dict[str, str]:
+        return {
+            f"{name} {path}": what
+            for name in names or ADDRESSES
+            for path, what in lab.tree(name).items()
+            if not any(live in path for live in LIVE)
+        }
 
-    return lambda *names: {path: what for name in names or ADDRESSES for path, what in lasting(name).items()}
+    return lasting

@@ -15,7 +15,9 @@ from typing import Any
 import httpx
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from serving.layout import LINKS_REPORT
 from tests.plain import PLAIN
+from tests.standin.lab import Lab
 
 ROOT = Path(__file__).parents[2]
 STANDIN = ROOT / "inventories" / "standin.py"
@@ -110,6 +112,12 @@ def agent(machine: str, path: str, **body: Any) -> httpx.Response:
         base_url=f"http://{ADDRESSES[machine]}:{AGENT_PORT}", headers=headers, timeout=60, **PLAIN
     ) as http:
         return http.post(path, json=body) if body else http.get(path)
+
+
+def links_report(lab: Lab, machine: str) -> dict[str, Any]:
+    """What a Mac's links daemon says last, read by another road than SSH; empty while it has said nothing."""
+    report = lab.root(machine) / LINKS_REPORT.lstrip("/")
+    return json.loads(report.read_text()) if report.exists() else {}
 
 
 class NotYetError(Exception):

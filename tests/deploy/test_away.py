@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,6 +20,7 @@ from tests.deploy.running import (
     cidermill,
     deploy,
     examined,
+    links_report,
     write_inventory,
 )
 from tests.serving.waiting import wait_until
@@ -86,7 +85,7 @@ def test_after_removal_only_the_weights_are_left(removed: Run, lab: Lab, bare: B
         lasting = {path: what for path, what in found.items() if not path.startswith(REMEMBERED)}
         left = [path for path, (was, _) in lasting.items() if was is None]
 
-        assert {path: what for path, what in lasting.items() if path not in left} == {}
+        assert {path: (was, now) for path, (was, now) in lasting.items() if was is not None} == {}
         assert left
         assert [path for path in left if not f"{path}/".startswith("/opt/cidermill/weights/")] == ["/opt/cidermill"]
 
@@ -132,19 +131,14 @@ def cut_off(removed: Run, lab: Lab, tmp_path_factory: pytest.TempPathFactory) ->
     """A deploy, which is to leave settings alone, during which a Mac cannot be reached once its network was changed."""
     changes = {"thunderbolt__confirm_within_seconds": 15, "headless": None}
     inventory = write_inventory(tmp_path_factory.mktemp("inventory") / "variant.py", changes)
-    report = lab.root(LOST) / "private/var/run/cidermill-links.json"
-
-    def told() -> dict[str, Any]:
-        return json.loads(report.read_text()) if report.exists() else {}
-
     before = network(lab, LOST)
     command = [Path(sys.executable).with_name("pyinfra"), "-y", inventory, "deploy.py"]
     run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        wait_until(lambda: bool(told().get("changes")), seconds=300)
+        wait_until(lambda: bool(links_report(lab, LOST).get("changes")), seconds=300)
         lab.fault("management-cut", LOST)
-        state, changed = told()["state"], network(lab, LOST)
-        wait_until(lambda: told().get("state") == "reverted", seconds=60)
+        state, changed = links_report(lab, LOST)["state"], network(lab, LOST)
+        wait_until(lambda: links_report(lab, LOST).get("state") == "reverted", seconds=60)
         after, packet_filter = network(lab, LOST), lab.call(LOST, "/sbin/pfctl", "-s", "info").stdout
     finally:
         output, _ = run.communicate(timeout=300)

@@ -77,9 +77,7 @@ def put(lab: Lab) -> Iterator[Callable[[str, str], None]]:
         replica_until(first, "ready")
 
 
-def test_a_good_lab_is_told_in_a_row_for_each_mac_and_nothing_is_touched(
-    trees: Callable[[], dict[str, str]],
-):
+def test_a_good_lab_is_told_in_a_row_for_each_mac_and_nothing_is_touched(trees: Callable[[], dict[str, str]]):
     before = trees()
     run = cidermill("doctor", STANDIN)
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import httpx
 import pytest
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from serving.layout import LINKS_REPORT
-from tests.deploy.running import ADDRESSES, STANDIN, NotYetError, agent, deploy
+from tests.deploy.running import ADDRESSES, STANDIN, agent, deploy, links_report, replica_until
+from tests.serving.waiting import wait_until
 from tests.standin.lab import Lab
 from tests.standin.snapshot import differing
 
@@ -30,27 +28,24 @@ REFUSALS = {
 
 @pytest.fixture
 def put(lab: Lab, faults: dict[str, tuple[str, ...]]) -> Iterator[None]:
-    """These faults, until the test is over."""
+    """These faults, until the test is over, and the replicas serve again."""
     with ExitStack() as mending:
         for fault, (machine, *_) in faults.items():
             lab.fault(fault, machine)
             mending.callback(lab.mend, fault, machine)
-        for machine in ADDRESSES:
-            wait_until_settled(lab, machine)
+        wait_until(lambda: all(is_settled(lab, machine) for machine in ADDRESSES), seconds=60)
         yield
+    for first in ("mac-1", "mac-3"):
+        replica_until(first, "ready")
 
 
-@retry(
-    stop=stop_after_delay(60),
-    wait=wait_fixed(0.2),
-    retry=retry_if_exception_type((NotYetError, FileNotFoundError, httpx.TransportError)),
-    reraise=True,
-)
-def wait_until_settled(lab: Lab, machine: str) -> None:
-    """Until the daemons of a Mac, which a fault may have restarted, have done all they do after a boot."""
-    report = json.loads((lab.root(machine) / LINKS_REPORT.lstrip("/")).read_text())
-    if not report["settled"] or agent(machine, "/state").json()["boot"] != report["boot"]:
-        raise NotYetError(f"the ports of {machine} are not settled: {report}")
+def is_settled(lab: Lab, machine: str) -> bool:
+    """Whether the daemons of a Mac, which a fault may have restarted, have done all they do after a boot."""
+    report = links_report(lab, machine)
+    try:
+        return report.get("settled", False) and agent(machine, "/state").json()["boot"] == report["boot"]
+    except httpx.TransportError:
+        return False
 
 
 @pytest.mark.usefixtures("deployed", "put")
