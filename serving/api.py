@@ -45,6 +45,8 @@ class RankReport(_Told):
     """What it holds, or held when it was last looked at; on macOS its footprint, Metal's buffers included."""
     exit_code: int | None = None
     """As Python has it: negative for a signal. None while living, or when another agent process started it."""
+    suspended: bool = False
+    """It lives, but a signal or a debugger stopped it, and the kernel lets it run no further until it is told to."""
     killed: bool = False
     """It did not end within the grace after SIGTERM, so it got SIGKILL; wired memory may be lost until a reboot."""
     last_words: str = ""

@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from subprocess import PIPE, STDOUT, Popen
 
+import psutil
 from pydantic import ValidationError
 
 from serving.api import RankReport
@@ -150,6 +151,7 @@ class RankProcess:
             tick=read_tick(self.tick_file),
             agreement=None if record is None else record.agreement,
             exit_code=None if self._process is None else self._process.poll(),
+            suspended=living and _is_suspended(self.pid()),
             killed=record is not None and record.killed,
             last_words="" if living else self._last_words(),
         )
@@ -254,6 +256,14 @@ def _read_record(path: Path, boot: str) -> RankRecord | None:
     except (OSError, UnicodeDecodeError, ValidationError):
         return None
     return record if record.boot == boot else None
+
+
+def _is_suspended(pid: int | None) -> bool:
+    if pid is None:
+        return False
+    with suppress(psutil.Error):  # it ended since
+        return psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+    return False
 
 
 async def _until(is_so: Callable[[], bool], seconds: float) -> bool:

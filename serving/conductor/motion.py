@@ -73,14 +73,11 @@ def still(seen: Observation) -> Iterator[Fault]:
     if seen.course.joining and seen.course.state == "forming":
         return  # MLX 0.32.4 waits for the others without letting any Python run
     serving = seen.course.state in ("warming", "ready")
-    limit = seen.limits.stopped if serving else seen.limits.stopped_loading
-    stopped = [rank for rank, motion in _told(seen) if _unbeaten(seen, motion) > limit]
+    stopped = [rank for rank, motion in _told(seen) if _unbeaten(seen, motion) > _stopped_limit(seen, rank, serving)]
     stalled = _stalled(seen) if serving else []
     suspects = stopped or [rank for rank, motion in _told(seen) if stalled and _unbeaten(seen, motion) > _MISSED]
     for rank in suspects:
-        motion = seen.course.motions[rank]
-        seconds = _unbeaten(seen, motion) if motion is not None else limit
-        yield Fault(1, f"{_place(seen, rank)} is stopped: its process has not moved for {seconds:.0f} seconds")
+        yield Fault(1, f"{_place(seen, rank)} is stopped: {_stillness(seen, rank)}")
     if stalled and not suspects:
         yield Fault(2, _deadlock(seen, stalled))
 
@@ -94,6 +91,23 @@ def _told(seen: Observation) -> Iterator[tuple[int, Motion]]:
 def _unbeaten(seen: Observation, motion: Motion | None) -> float:
     # A rank that has never beaten has not come so far.
     return seen.now - motion.beaten if motion is not None and motion.tick.beats else 0
+
+
+def _stopped_limit(seen: Observation, rank: int, serving: bool) -> float:
+    if not serving:
+        return seen.limits.stopped_loading
+    return seen.limits.suspended if _is_suspended(seen, rank) else seen.limits.stopped
+
+
+def _is_suspended(seen: Observation, rank: int) -> bool:
+    machine = seen.machines[rank]
+    return machine is not None and machine.rank is not None and machine.rank.suspended
+
+
+def _stillness(seen: Observation, rank: int) -> str:
+    if _is_suspended(seen, rank):
+        return "a signal or a debugger holds its process"
+    return f"its process has not moved for {_unbeaten(seen, seen.course.motions[rank]):.0f} seconds"
 
 
 def _stalled(seen: Observation) -> list[int]:

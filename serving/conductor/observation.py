@@ -27,6 +27,8 @@ class Limits:
     """A longer gap between two rounds was the conductor's own pause, and shows nothing about others."""
     stopped: float = 4
     """How long a process that serves may not move; it beats four times a second."""
+    suspended: float = 1
+    """The same of one that the kernel holds: it will not go on by itself, but a debugger may stop it for a moment."""
     stopped_loading: float = 60
     """The same while it loads: parts of that keep a process from beating."""
     stalled: float = 4

@@ -28,11 +28,11 @@ class Doorway:
     url: str
     key: str
 
-    def client(self, **options: Any) -> httpx.AsyncClient:
+    def client(self, headers: Mapping[str, str] | None = None, **options: Any) -> httpx.AsyncClient:
         """A client of its own connections, each used once: an old one says nothing about now."""
         return httpx.AsyncClient(
             base_url=self.url,
-            headers={"Authorization": f"Bearer {self.key}"},
+            headers={"Authorization": f"Bearer {self.key}", **(headers or {})},
             trust_env=False,
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
             **{"timeout": None, **options},

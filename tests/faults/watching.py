@@ -11,6 +11,7 @@ from math import inf
 
 import httpx
 
+from serving.endpoint.relayed import KEY_HEADER
 from tests.faults.asking import PING, ask, greedy
 from tests.faults.records import Look, Request, Word
 from tests.faults.scene import REPLICAS, Scene
@@ -54,7 +55,8 @@ async def watching(scene: Scene, replica: str, pong: str, deadline: float) -> As
     async with (
         httpx.AsyncClient(base_url=agent, headers=headers, timeout=ANSWERS_WITHIN_SECONDS, **options) as http,
         gateway.client(timeout=GATEWAY_ANSWERS_WITHIN_SECONDS) as front,
-        scene.endpoint(replica).client() as door,
+        # Under a key of its own: behind the other clients of one, it would tell how long their answers are.
+        scene.endpoint(replica).client(headers={KEY_HEADER: "watching"}) as door,
     ):
         watch.loops = [
             asyncio.create_task(_look(http, "/ready", watch.readies, watch)),

@@ -151,6 +151,22 @@ def test_a_rank_that_failed_leaves_its_exit_code_and_last_words(place: Place):
     assert (report.exit_code, report.last_words) == (1, "a first line\nno such device")
 
 
+def test_a_rank_that_the_kernel_holds_is_told_from_one_that_goes_on(place: Place):
+    rank = place.started(WAITS)
+    pid = place.status_pid(rank)
+    assert pid is not None
+
+    def suspended() -> bool:
+        report = rank.report()
+        return report is not None and report.suspended
+
+    assert not suspended()
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(suspended)
+    os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: not suspended())
+
+
 def test_stopping_takes_a_frozen_rank_too(place: Place):
     rank = place.started(WAITS)
     pid = place.status_pid(rank)

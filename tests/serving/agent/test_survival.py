@@ -93,7 +93,7 @@ def test_a_rank_that_is_stopped_makes_all_begin_again(running: Pair, rank: int):
     running.wait()
 
     assert said_ready_while_stopped == 503
-    assert "took no step" in reason or f"rank {rank} on mac-{rank + 1} is stopped" in reason
+    assert reason.startswith(f"rank {rank} on mac-{rank + 1} is stopped: a signal or a debugger holds its process")
     assert not set(before) & set(pids(running))
     assert answers(running)
 

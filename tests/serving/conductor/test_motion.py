@@ -9,7 +9,7 @@ import pytest
 from serving.api import AgentState, StateName, agreement
 from serving.conductor.decision import decide
 from serving.conductor.observation import Course, Limits, Observation
-from serving.rank.status import Activity
+from serving.rank.status import Activity, Phase
 from tests.serving.replicas import gone, living, machine, replica, ticking
 
 LIMITS = Limits(unanswered=8, checking=60, joining=30, loading=120, warming=300, settled=100)
@@ -31,6 +31,14 @@ def waiting(rank: int, activity: Activity = "idle") -> Saying:
 
 def frozen(rank: int, activity: Activity = "idle") -> Saying:
     return lambda _: ticking(rank, 7, 7, activity)
+
+
+def suspended(rank: int, phase: Phase = "serving") -> Saying:
+    """Its agent says that the kernel holds it."""
+    told = ticking(rank, 7, 7, "decoding", phase)
+    assert told.rank is not None
+    held = told.model_copy(update={"rank": told.rank.model_copy(update={"suspended": True})})
+    return lambda _: held
 
 
 def silent(_: int) -> None:
@@ -72,6 +80,30 @@ def test_a_process_that_is_stopped_is_named_within_five_seconds(rank: int, activ
 
     assert course.state == "failed"
     assert course.reason == (f"rank {rank} on mac-{rank + 1} is stopped: its process has not moved for 4 seconds")
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_that_the_kernel_holds_is_named_sooner(rank: int):
+    others = [waiting(other, "decoding") for other in range(2)]
+    others[rank] = suspended(rank)
+    course = watched(1.5, *others)
+
+    assert course.state == "failed"
+    assert course.reason == f"rank {rank} on mac-{rank + 1} is stopped: a signal or a debugger holds its process"
+
+
+def test_a_process_that_is_held_for_a_moment_is_left_alone():
+    def looked_at(step: int) -> AgentState | None:
+        return suspended(0)(step) if step < 4 else moving(0)(step)
+
+    assert watched(60, looked_at, moving(1)).state == "ready"
+
+
+def test_a_process_that_is_held_while_it_loads_has_the_time_of_one_that_loads():
+    def loading(rank: int) -> Saying:
+        return suspended(rank, "loading")
+
+    assert watched(50, loading(0), loading(1), state="loading").state == "loading"
 
 
 def test_steps_that_stop_while_all_processes_run_are_told_as_waiting_for_each_other():
