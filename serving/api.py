@@ -114,6 +114,8 @@ class AgentState(_Told):
     """Digest of the replica's configuration without the rank, and of the software; one generation must share it."""
     unable: str = ""
     """Why a rank cannot be started here at the moment; empty when it can."""
+    unable_to_join: str = ""
+    """Why a rank here could not join the others at the moment; empty when it could."""
     pressure: Pressure | None = None
     """Of memory, as the kernel has it; None when this machine cannot tell."""
     domains: DomainsReport | None = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from serving.agent import memory
@@ -54,6 +55,7 @@ class Agent:
             release=self._release,
             agreement=self.agreement,
             unable=self._unable(),
+            unable_to_join=self._unable_to_join(),
             pressure=self._pressure,
             domains=self._ledger.ledger.report() if self._uses_rdma else None,
             rank=rank,
@@ -76,16 +78,20 @@ class Agent:
         replica, machine = self._replica(), self._configuration.machine
         self._report()
         unable = self._unable()
+        what = f"cannot start generation {generation} on {machine}"
         if unable:
-            raise StartRefused(f"cannot start generation {generation} on {machine}: {unable}.")
-        try:
+            raise StartRefused(f"{what}: {unable}.")
+        with self._told_of_a_full_disk(what):
             self._start(generation, replica)
-        except OSError as error:
-            self._full = f"{machine} cannot write {error.filename}: {error.strerror}. Make room there"
-            raise StartRefused(f"cannot start generation {generation} on {machine}: {self._full}.") from error
 
     async def let_in(self, generation: int) -> None:
-        """Let the rank of a generation join the others. Raises StartRefused."""
+        """Let the rank of a generation join the others. Raises StartRefused or TransportRefused."""
+        replica, unable = self._replica(), self._unable_to_join()
+        what = f"cannot let generation {generation} in on {self._configuration.machine}"
+        if unable:
+            raise StartRefused(f"{what}: {unable}.")
+        with self._told_of_a_full_disk(what):
+            self._write_transport(replica)
         if self._uses_rdma and self._rank.lives():
             self._ledger.write(self._ledger.ledger.let_in(generation))
         self._rank.let_in(generation)
@@ -106,7 +112,7 @@ class Agent:
                 machine=self._configuration.machine,
                 generation=generation,
                 replica=replica,
-                transport_file=self._transport_file(replica),
+                transport_file=None if replica.transport is None else str(self._transport_file),
                 status_file=str(self._rank.status_file),
                 tick_file=str(self._rank.tick_file),
             ),
@@ -129,9 +135,24 @@ class Agent:
             return ""
         if self._full and self._has_room():
             self._full = ""
-        cables = unusable(replica, machine, read_report(Path(self._configuration.links_report), self._boot))
         spent = exhausted(machine, self._ledger.ledger) if self._uses_rdma else ""
-        return "; ".join(text for text in (cables, spent, self._full) if text)
+        return "; ".join(text for text in (spent, self._full) if text)
+
+    def _unable_to_join(self) -> str:
+        replica, machine = self._configuration.replica, self._configuration.machine
+        if replica is None:
+            return ""
+        return unusable(replica, machine, read_report(Path(self._configuration.links_report), self._boot))
+
+    @contextmanager
+    def _told_of_a_full_disk(self, what: str) -> Generator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._full = (
+                f"{self._configuration.machine} cannot write {error.filename}: {error.strerror}. Make room there"
+            )
+            raise StartRefused(f"{what}: {self._full}.") from error
 
     def _has_room(self) -> bool:
         probe = self._directory / "room"
@@ -152,12 +173,14 @@ class Agent:
         if number is not None and not self._rank.lives():
             self._ledger.write(self._ledger.ledger.counted(number))
 
-    def _transport_file(self, replica: ReplicaConfiguration) -> str | None:
-        if replica.transport is None:
-            return None
-        path = self._directory / "transport.json"
-        replace(path, json.dumps(self._ring_or_matrix(replica, replica.transport)))
-        return str(path)
+    @property
+    def _transport_file(self) -> Path:
+        return self._directory / "transport.json"
+
+    def _write_transport(self, replica: ReplicaConfiguration) -> None:
+        """Which devices there are is known when the cables are up, and read when the ranks join."""
+        if replica.transport is not None:
+            replace(self._transport_file, json.dumps(self._ring_or_matrix(replica, replica.transport)))
 
     def _ring_or_matrix(self, replica: ReplicaConfiguration, transport: str) -> object:
         if transport == "ring":

@@ -7,9 +7,10 @@
 `decide` is asked again at every answer of an agent, and a few times a second, with what every agent says now. All its
 actions may be repeated: an agent starts a generation once, joins once, and stops what lives. Ranks are started only
 when every machine answers, agrees and is able, and no rank lives on any of them; let in, one who listens before one
-who connects, when all of them have checked their weights; and called ready only when each has reported the declared
-transport, size, rank and digest and the golden answer came back. Waiting for a machine to return is free. Only starting
-costs a restart, and each in a row waits longer for its turn.
+who connects, when all of them have checked their weights and the cables are up; and called ready only when each has
+reported the declared transport, size, rank and digest and the golden answer came back. Waiting for a machine or a cable
+is free, and ranks check their weights meanwhile. Only starting costs a restart, and each in a row waits longer for its
+turn.
 
 An agent that falls silent while the replica serves is told of and no more: each step of rank 0 needs all ranks, so they
 are there as long as it moves (`motion`).
@@ -201,6 +202,7 @@ def _fail(seen: Observation, reason: str, curable: bool) -> Decision:
         state="failed" if again else "broken",
         reason=reason if again or not curable else _exhausted(failures, course.restarts),
         failures=failures,
+        waiting="",
         joining=False,
         since=seen.now,
     )
@@ -227,7 +229,10 @@ def _form(seen: Observation) -> Decision:
         if not all(checked):
             late = _late(seen, seen.limits.checking, checked, "check its weights")
             return late or Decision(seen.course, _missing_starts(seen))
-        seen = replace(seen, course=replace(seen.course, joining=True, since=seen.now))
+        waiting = "; ".join(machine.unable_to_join for machine in seen.machines if machine and machine.unable_to_join)
+        seen = replace(seen, course=replace(seen.course, joining=not waiting, waiting=waiting, since=seen.now))
+        if waiting:
+            return Decision(seen.course)
     return _join(seen, phases)
 
 

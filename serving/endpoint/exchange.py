@@ -32,6 +32,11 @@ class Exchange:
         self._over = False
         self._sending_since: float | None = None
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing was sent yet."""
+        return not self.begun and not self._over
+
     async def part(self, content: bytes) -> None:
         """Send a part of a stream, beginning it first if need be."""
         if not self.begun:

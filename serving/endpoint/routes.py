@@ -29,12 +29,12 @@ from serving.endpoint.exchange import ClientLeft, Door, Exchange
 from serving.endpoint.metrics import Exposition, Tally, exposed
 from serving.endpoint.readiness import Patience, Readiness, Times
 from serving.endpoint.requests import Kind, body_limit
-from serving.endpoint.responses import data, error, told
+from serving.endpoint.responses import Told, data, error, told
 from serving.endpoint.telling import Chunk
 from serving.endpoint.turn import Turn
 from serving.endpoint.upstream import Upstream
 from serving.endpoint.whole import collected
-from serving.errors import CidermillError
+from serving.errors import CidermillError, ReplicaUnavailable, UpstreamFailed
 
 
 class Endpoint:
@@ -120,10 +120,20 @@ class Endpoint:
             outcome = tell.outcome
             with suppress(ClientLeft):
                 await exchange.give_up(data(tell.object), tell.response())
-        except BaseException:
+        except BaseException as end:
             self._tally.requests["failed"] += 1
+            # This process ends. Who reads a stream sees that it breaks off; who has heard nothing needs to be told.
+            if isinstance(end, asyncio.CancelledError) and exchange.is_silent:
+                await exchange.whole(self._ending(request).response())
             raise
         self._tally.requests[outcome] += 1
+
+    def _ending(self, request: Request) -> Told:
+        if relayed.asks(request.headers):
+            fault = UpstreamFailed("the endpoint ends")
+            return relayed.told(fault, told(fault, self._replica.name, 0))
+        why = f"cannot answer: this endpoint of replica '{self._replica.name}' ends, as its agent does."
+        return told(ReplicaUnavailable(why), self._replica.name, 0)
 
     async def _answer(self, kind: Kind, request: Request, content: bytes, exchange: Exchange) -> None:
         came = asyncio.get_running_loop().time()

@@ -38,6 +38,9 @@ from serving.rank.status import replace
 _PERIOD_SECONDS = 4.5
 _ALL_OF_IT_SECONDS = 8.0
 """So that every second look is at all of it, and whatever is lost is mended within ten seconds."""
+_DOWN_SECONDS = 1.0
+"""While a cable is: ranks wait for it, and nothing else tells when the Mac at its other end is back."""
+
 _SETTLING_SECONDS = 0.5
 _SETTLING_LOOKS = 20
 
@@ -63,13 +66,15 @@ class Links:
         self._hands = Hands(command, self._files, daemon.did)
         self._since = utc(daemon.clock().wall)
         self._settling = 0
+        self._is_down = False
         self._all_of_it_at = -math.inf
         self._left: float | None = None
 
     @property
     def pause_seconds(self) -> float:
         """How long until the next look: a port that was brought up takes about three seconds to show carrier."""
-        pause = _SETTLING_SECONDS if self._settling else _PERIOD_SECONDS
+        undisturbed = _DOWN_SECONDS if self._is_down else _PERIOD_SECONDS
+        pause = _SETTLING_SECONDS if self._settling else undisturbed
         return min(pause, self._left) if self._left is not None and self._left > 0 else pause
 
     def converge(self) -> CableReport:
@@ -125,7 +130,8 @@ class Links:
         return self._files.kept(self._daemon.release, self._daemon.clock().boot)
 
     def _wait_no_longer(self, told: dict[str, CableEnd], *, waited_for: bool) -> None:
-        if all(end.status == "active" for end in told.values()):
+        self._is_down = any(end.status != "active" for end in told.values())
+        if not self._is_down:
             self._settling = 0
         elif waited_for and self._settling == 0:
             self._looking.doubt()

@@ -79,7 +79,7 @@ def read_report(path: Path, boot: str) -> CableReport | None:
 
 
 def unusable(replica: ReplicaConfiguration, machine: str, report: CableReport | None) -> str:
-    """Why the cables do not let this machine's rank start, or nothing when they do."""
+    """Why the cables do not let this machine's rank join the others, or nothing when they do."""
     if replica.transport is None:
         return ""
     if report is None:

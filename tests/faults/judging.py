@@ -16,6 +16,8 @@ took before the fault: beside eight clients on a busy machine that may be more.
 """
 
 _SOON = 1.0
+_ENDS = "ends, as its agent does"
+"""In what an endpoint that is told to end says to who has heard nothing yet."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,8 @@ def _ready_again(trial: Trial, out: Outage | None) -> float | None:
 
 
 def _is_cut_off(request: Request, trial: Trial) -> bool:
-    return request.ending == "disconnected" and request.door in trial.closes
+    told = request.ending == "refused" and request.said.startswith("503 ") and _ENDS in request.said
+    return (request.ending == "disconnected" or told) and request.door in trial.closes
 
 
 def _is_turned_away(request: Request, trial: Trial) -> bool:

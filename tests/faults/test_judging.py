@@ -125,6 +125,14 @@ def test_a_connection_that_ends_with_its_process_is_cut_off_and_not_lost() -> No
     assert (row.cut_off, row.lost) == (1, 1)
 
 
+def test_who_is_told_that_the_endpoint_ends_is_cut_off_where_it_does() -> None:
+    said = '503 {"error": {"message": "cannot answer: this endpoint of replica \'a\' ends, as its agent does."}}'
+    told = request(99, ended=100.1, ending="refused", said=said)
+
+    assert judge(trial(requests=(told,), closes=frozenset({"endpoint"}))).lost == 0
+    assert judge(trial(requests=(told,))).lost == 1
+
+
 def test_who_is_refused_while_a_person_is_needed_is_turned_away() -> None:
     words = (Word(90, "ready", ""), Word(101, "broken", "weights"), Word(110, "ready", ""))
     requests = tuple(request(at, ended=at, ending="refused") for at in (100.5, 105.0, 111.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -75,6 +76,31 @@ def test_a_full_disk_is_told_until_there_is_room_again(agent: Callable[..., Agen
 
     assert "Make room there" in full
     assert asyncio.run(keeper.state()).unable == ""
+
+
+def test_a_rank_starts_without_its_cable_and_is_not_let_in_before_it_is_there(
+    agent: Callable[..., Agent], tmp_path: Path
+):
+    keeper, links = agent(), tmp_path / "links.json"
+    up = links.read_text()
+    links.unlink()
+    no_report = "the links daemon on mac-1 has not reported since this boot"
+
+    async def play() -> None:
+        await keeper.start(1)
+        try:
+            state = await keeper.state()
+            assert (state.unable, state.unable_to_join) == ("", no_report)
+            with pytest.raises(StartRefused, match=f"cannot let generation 1 in on mac-1: {no_report}"):
+                await keeper.let_in(1)
+            links.write_text(up)
+            assert (await keeper.state()).unable_to_join == ""
+            await keeper.let_in(1)
+        finally:
+            await keeper.leave()
+
+    asyncio.run(play())
+    assert json.loads((tmp_path / "state" / "transport.json").read_text()) == [list(each) for each in replica().ring]
 
 
 def test_software_is_part_of_what_must_agree(agent: Callable[..., Agent]):

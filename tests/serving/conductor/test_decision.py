@@ -82,7 +82,7 @@ def test_no_rank_starts_while_an_old_one_lives_anywhere():
     ("other", "waiting"),
     [
         (None, "mac-2's agent does not answer at 10.0.0.2"),
-        (machine(1, unable="the cable from mac-2 to mac-1 is inactive"), "the cable from mac-2 to mac-1 is inactive"),
+        (machine(1, unable="mac-2 cannot write /s: No space left"), "mac-2 cannot write /s: No space left"),
         (
             machine(1, agreement="x"),
             "mac-2's agent, release r1, has another configuration or software of this replica; "
@@ -104,6 +104,29 @@ def test_a_start_that_did_not_arrive_is_repeated():
 
 def test_nobody_is_let_in_before_everybody_has_checked():
     assert decided(in_state("forming"), (living(0, "checked"), living(1, "checking"))).actions == ()
+
+
+NO_CABLE = "the cable from mac-2 to mac-1 is inactive"
+
+
+def test_ranks_check_their_weights_while_a_cable_is_down():
+    decision = decided(Course(generation=7), (machine(0), machine(1, unable_to_join=NO_CABLE)))
+
+    assert decision.actions == (Start(0, 8), Start(1, 8))
+
+
+def test_a_cable_is_waited_for_without_cost_before_anybody_is_let_in():
+    down = (CHECKED[0], living(1, "checked").model_copy(update={"unable_to_join": NO_CABLE}))
+    course = in_state("forming")
+    for now in (100.0, 1e4, 1e6):
+        decision = decided(course, down, now=now)
+        course = decision.course
+        assert decision.actions == ()
+        assert (course.state, course.waiting, course.restarts) == ("forming", NO_CABLE, 0)
+    up = decided(course, CHECKED, now=1e6 + 50)
+
+    assert up.actions == (Join(0, 1),)
+    assert up.course.waiting == ""
 
 
 def test_rank_0_is_let_in_when_all_have_checked():

@@ -40,6 +40,7 @@ class Machine:
     rank: int
     answers: bool = True
     able: bool = True
+    linked: bool = True
     generation: int | None = None
     phase: Phase | None = None
     living: bool = False
@@ -63,7 +64,12 @@ class Machine:
                 tick=Tick(self.steps, self.beats, "idle"),
                 exit_code=None if self.living else 1,
             )
-        return machine(self.rank, report, unable="" if self.able else "no cable")
+        return machine(
+            self.rank,
+            report,
+            unable="" if self.able else "no room",
+            unable_to_join="" if self.linked else "no cable",
+        )
 
     def start(self, generation: int) -> None:
         if self.living or not self.able or self.generation == generation:
@@ -146,6 +152,8 @@ class Replica(RuleBasedStateMachine):
             )
         if any(isinstance(action, Stop) for action in actions):
             assert not self.is_whole() or before.state not in ("absent", "ready") or self.was_wrong(before)
+        if any(isinstance(action, Join) for action in actions) and not before.joining:
+            assert all(each.linked for each in self.machines)
         if after.state not in ACTIVE:
             assert not [action for action in actions if isinstance(action, Start | Join | AskGolden)]
             self.check_that_somebody_is_waited_for_or_stopped(actions)
@@ -226,8 +234,12 @@ class Replica(RuleBasedStateMachine):
         its.answers, its.living, its.generation, its.phase = True, False, None, None
 
     @rule(rank=RANKS)
-    def cable_goes_or_comes(self, rank: int) -> None:
+    def disk_is_full_or_has_room(self, rank: int) -> None:
         self.machines[rank].able = not self.machines[rank].able
+
+    @rule(rank=RANKS)
+    def cable_goes_or_comes(self, rank: int) -> None:
+        self.machines[rank].linked = not self.machines[rank].linked
 
     @rule(right=st.booleans())
     def golden_answer_comes(self, right: bool) -> None:
@@ -245,7 +257,7 @@ class Replica(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Whatever happened: once everything works again it becomes ready, or a person was asked for."""
         for each in self.machines:
-            each.answers = each.able = True
+            each.answers = each.able = each.linked = True
         for _ in range(300):
             if self.course.state in ("ready", "broken"):
                 return

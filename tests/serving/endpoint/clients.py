@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -97,6 +98,12 @@ class Client:
 
     def leave(self) -> None:
         self._messages.put_nowait({"type": "http.disconnect"})
+
+    async def end(self) -> None:
+        """Cancel what answers, as uvicorn does when its process is told to end."""
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
 
     async def over(self) -> Client:
         async with asyncio.timeout(20):

@@ -230,3 +230,30 @@ def test_nobody_listening_is_waited_out():
             assert (await client.over()).status == 200
 
     asyncio.run(play())
+
+
+@pytest.mark.parametrize(("relay", "code"), [("0", "unavailable"), ("1", "replica_fell")])
+def test_who_has_heard_nothing_when_the_endpoint_ends_is_told_so(script: Script, relay: str, code: str):
+    async def play(service: Service) -> None:
+        client = service.ask(STREAM, x_cidermill_relay=relay)
+        await service.until(lambda: service.endpoint.report.in_flight == 1)
+        await client.end()
+
+        assert (client.status, client.json["error"]["code"]) == (503, code)
+        assert "ends" in client.json["error"]["message"]
+        assert service.endpoint.report.in_flight == 0
+
+    script.lines.insert(0, threading.Event())
+    served(script, play)
+
+
+def test_a_stream_that_is_under_way_when_the_endpoint_ends_breaks_off(script: Script):
+    async def play(service: Service) -> None:
+        client = service.ask(STREAM)
+        await service.until(lambda: client.text == "He")
+        await client.end()
+
+        assert (client.status, client.chunks[-1]["choices"][0]["delta"]["content"]) == (200, "He")
+
+    script.lines.insert(1, threading.Event())
+    served(script, play)

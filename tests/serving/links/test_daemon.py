@@ -46,13 +46,17 @@ def test_a_port_that_comes_up_late_keeps_no_other_waiting_and_is_looked_at_often
     assert sum(words[0] == SYSTEM_PROFILER for words in mac.ran) == 1
 
 
-def test_a_port_that_never_comes_up_is_looked_at_less_often_after_a_while(tmp_path: Path):
-    daemon = links(Mac(["en3"], en2=Port(), en3=Port(cabled=False)), configuration(tmp_path))
+def test_a_port_that_does_not_come_up_is_looked_at_every_second_until_it_does(tmp_path: Path):
+    port = Port(cabled=False)
+    daemon = links(Mac(["en3"], en2=Port(), en3=port), configuration(tmp_path))
     for _ in range(30):
         report = daemon.converge()
+    while_down = daemon.pause_seconds
+    port.cabled = True
+    daemon.converge()
 
-    assert daemon.pause_seconds == 4.5
     assert report.settled
+    assert (while_down, daemon.pause_seconds) == (1.0, 4.5)
 
 
 def test_a_second_look_changes_nothing_and_asks_only_ifconfig(tmp_path: Path):
