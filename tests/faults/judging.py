@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from math import inf
 
 from tests.faults.records import Look, Request, Trial
@@ -134,7 +135,8 @@ def is_lost(request: Request, trial: Trial) -> bool:
 def lie(look: Look, trial: Trial) -> str | None:
     """What became of the tiny request that was under way at a yes, or came next, if not an answer in time; or None.
 
-    A fault that was put in a moment ago may not have been noticed yet: for as long as that may take, yes is no lie.
+    A fault that was put in a moment ago may not have been noticed yet: for as long as that may take, yes is no lie. Nor
+    is it one while all slots are taken by others, and these hear on.
     """
     fresh = trial.struck <= look.told and look.asked <= trial.struck + NOTICED_SECONDS
     if look.answer != "yes" or fresh:
@@ -143,7 +145,8 @@ def lie(look: Look, trial: Trial) -> str | None:
     if probe is None or _is_cut_off(probe, trial):
         return None
     seconds = probe.ended - max(probe.began, look.told)
-    if seconds <= comes_within(trial) and probe.ending in ("answered", "left"):
+    silent = min(seconds, longest_silence(trial, look.told, probe.ended))
+    if silent <= comes_within(trial) and probe.ending in ("answered", "left"):
         return None
     return f"yes after {look.told - trial.struck:.1f} s, and the completion {probe.ending} {seconds:.1f} s later"
 
@@ -152,6 +155,12 @@ def comes_within(trial: Trial) -> float:
     """The most that a tiny completion may take, in seconds."""
     before = (each.ended - each.began for each in trial.probes if each.ended < trial.struck)
     return max(COMES_WITHIN_SECONDS, 2 * max(before, default=0.0))
+
+
+def longest_silence(trial: Trial, begin: float, end: float) -> float:
+    """The longest stretch between two moments in which nobody at the endpoint heard anything, in seconds."""
+    heard = sorted(at for request in trial.requests if request.door == "endpoint" for at in request.pieces)
+    return max(after - before for before, after in pairwise([begin, *(at for at in heard if begin < at < end), end]))
 
 
 def _ready_again(trial: Trial, out: Outage | None) -> float | None:

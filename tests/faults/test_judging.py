@@ -168,6 +168,18 @@ def test_a_completion_may_take_twice_as_long_as_the_slowest_before_the_fault() -
     assert taking == [0, 1]
 
 
+def test_a_yes_is_no_lie_while_others_have_all_slots_and_hear_on() -> None:
+    yes, waiting = (Look(120.0, 120.1, "yes"),), (request(119, ended=135.0, ending="left"),)
+    hearing = request(110, 112.0, 121.0, 127.0, 134.0)
+
+    def lies(*requests: Request) -> int:
+        return judge(trial(probes=waiting, readies=yes, requests=requests)).lies
+
+    assert lies(hearing) == 0
+    assert lies(replace(hearing, pieces=(112.0, 121.0, 134.0))) == 1
+    assert lies(replace(hearing, door="gateway")) == 1
+
+
 def test_a_probe_that_was_under_way_when_the_trial_ended_tells_nothing() -> None:
     assert judge(trial(probes=(request(119, ended=121, ending="left"),))).lies == 0
 

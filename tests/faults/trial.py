@@ -43,6 +43,8 @@ async def tried(scene: Scene, name: str, kind: Kind, place: Place, manner: Manne
         loading(_doorways(scene, place, manner.doors), manner.needed, manner.clients, manner.deadline) as load,
         watching(scene, place.replica, manner.needed[PING], manner.deadline) as watch,
     ):
+        # Another fault may have ended the gateway: with half of the clients away a start would be quicker.
+        await _until(lambda: bool(watch.gateway) and watch.gateway[-1].answer == "yes", watch, BACK_WITHIN_SECONDS)
         cold_start = await asyncio.to_thread(start_cold, scene, place.replica) if manner.cold else None
         warm = time.monotonic()
         # Clients that lost their connection to the cold start are none of the fault's.
