@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.faults.judging import Row, judge, missed
+from tests.faults.judging import Row, compared, judge, missed
 from tests.faults.kinds import KINDS
 from tests.faults.load import answers
 from tests.faults.mending import NotAsExpected
@@ -92,7 +92,7 @@ def _places(given: argparse.Namespace) -> Iterator[tuple[str, Place]]:
 
 def _report(file: Path, rows: Sequence[Row]) -> None:
     file.write_text(as_json(rows))
-    row, misses = rows[-1], list(missed(rows[-1]))
+    row, misses = rows[-1], list(missed(compared(rows)[-1]))
     seconds = [f"{what} {value:.2f} s" for what, value in _times(row) if value is not None]
     counts = f"{row.answered} answered, {row.continued} continued, {row.replayed} replayed, {row.cut_off} cut off"
     _console.print(f"    {', '.join([*seconds, counts])}; {' / '.join(row.words)[:300]}")

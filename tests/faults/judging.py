@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf
+from statistics import median
 
-from tests.faults.records import Look, Request, Trial
+from tests.faults.records import Cold, Look, Request, Trial
 
 NOTICED_SECONDS = 5.0
 TIMES_COLD_START = 1.3
@@ -40,6 +41,7 @@ class Row:
     noticed: float | None
     ready_again: float | None
     cold_start: float | None
+    cold: Cold
     is_bounded: bool
     answered: int
     continued: int
@@ -83,6 +85,7 @@ def judge(trial: Trial) -> Row:
         noticed=None if out is None else out.begin - trial.struck,
         ready_again=_ready_again(trial, out),
         cold_start=trial.cold_start,
+        cold=trial.cold,
         is_bounded=trial.is_bounded,
         answered=len(answered),
         continued=sum(_is_continued(request, out) for request in answered),
@@ -98,6 +101,19 @@ def judge(trial: Trial) -> Row:
         words=_words(trial),
         losses=(*dict.fromkeys(f"{each.door}: {each.ending}: {each.said}" for each in (*lost, *altered)), *lies[:1]),
     )
+
+
+def compared(rows: Sequence[Row]) -> list[Row]:
+    """The rows with the median of the run's cold starts of their replica in place of the one before each.
+
+    On shared CPUs one start alone takes up to half as long again as the next.
+    """
+    starts: dict[tuple[str, Cold], list[float]] = {}
+    for row in rows:
+        if row.cold_start is not None:
+            starts.setdefault((row.replica, row.cold), []).append(row.cold_start)
+    medians = {each: median(seconds) for each, seconds in starts.items()}
+    return [replace(row, cold_start=medians.get((row.replica, row.cold))) for row in rows]
 
 
 def missed(row: Row) -> Iterator[str]:

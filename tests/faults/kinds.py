@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from tests.faults.mending import afresh, deploy_again, wait_until_broken
-from tests.faults.records import Door
+from tests.faults.mending import afresh, deploy_again
+from tests.faults.records import Cold, Door
 from tests.faults.scene import GATEWAY, REPLICAS, Place, Scene
 from tests.standin.faults_cables import cable_between, silence, sound
 
@@ -28,6 +28,10 @@ class Kind:
     ranks: tuple[int, ...] = (0, 1)
     """Whose machine it is about: every rank's, or only one's where the other end is the same fault."""
     is_bounded: bool = True
+    cold: Cold = "agents"
+    """The start that its way back is compared with."""
+    breaks: bool = False
+    """A person is needed, and comes when the replica says so."""
     watched: Literal["replica", "gateway"] = "replica"
     clean: Act | None = None
     """Makes sure that nothing of it is left behind."""
@@ -84,7 +88,7 @@ KINDS: Mapping[str, Kind] = {
         lasts=12,
         clean=_mend("management-cut"),
     ),
-    "reboot": Kind("a machine that restarts", _fault("reboot"), ends="machine", mend=_mend("reboot")),
+    "reboot": Kind("a machine that restarts", _fault("reboot"), ends="machine", mend=_mend("reboot"), cold="Macs"),
     "agent-killed": Kind("SIGKILL of an agent", _fault("agent-killed"), ends="agent"),
     "agent-frozen": Kind(
         "SIGSTOP of an agent for 20 s",
@@ -105,15 +109,17 @@ KINDS: Mapping[str, Kind] = {
     ),
     "weights-wrong": Kind(
         "a wrong bit in the weights, and the ranks start again",
-        _then(_fault("weights-changed"), _fault("rank-killed"), wait_until_broken),
+        _then(_fault("weights-changed"), _fault("rank-killed")),
         mend=_then(_mend("weights-changed"), afresh),
+        breaks=True,
         ranks=(1,),
         clean=_mend("weights-changed"),
     ),
     "weights-wrong-deploy": Kind(
         "the same, mended by a deploy",
-        _then(_fault("weights-changed"), _fault("rank-killed"), wait_until_broken),
+        _then(_fault("weights-changed"), _fault("rank-killed")),
         mend=deploy_again,
+        breaks=True,
         ranks=(1,),
         is_bounded=False,
     ),

@@ -12,7 +12,8 @@ from typing import Any
 
 import httpx
 
-from tests.faults.scene import REPLICAS, ROOT, Place, Scene
+from tests.faults.records import Cold
+from tests.faults.scene import GATEWAY, REPLICAS, ROOT, Place, Scene
 from tests.plain import PLAIN
 
 BROKEN_WITHIN_SECONDS = 60.0
@@ -56,21 +57,20 @@ def wait_until_away(scene: Scene, replica: str) -> None:
     _wait(lambda: not _is_ready(scene, replica), BROKEN_WITHIN_SECONDS, f"{replica} away")
 
 
-def wait_until_broken(scene: Scene, place: Place) -> None:
-    """Wait until a replica says that it needs a person."""
-    _wait(lambda: state(scene, place.replica)["state"] == "broken", BROKEN_WITHIN_SECONDS, f"{place.replica} broken")
-
-
-def start_cold(scene: Scene, replica: str) -> float:
+def start_cold(scene: Scene, replica: str, cold: Cold = "agents") -> float:
     """End both agents of a replica and their ranks, and start them together; the seconds until it is ready again.
 
-    The restarts it has used are forgotten with that, too.
+    The restarts it has used are forgotten with that, too. Of "Macs" all restart but the gateway's, whose clients are
+    part of the load, and the seconds are from when they answer SSH.
     """
     machines = REPLICAS[replica]
+    restarting = [machine for machine in machines if cold == "Macs" and machine != GATEWAY]
+    others = [machine for machine in machines if machine not in restarting]
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda machine: scene.lab.fault("agent-unloaded", machine), machines))
+        list(pool.map(lambda machine: scene.lab.fault("agent-unloaded", machine), others))
+        list(pool.map(lambda machine: scene.lab.fault("reboot", machine), restarting))
         began = time.monotonic()
-        list(pool.map(lambda machine: scene.lab.mend("agent-unloaded", machine), machines))
+        list(pool.map(lambda machine: scene.lab.mend("agent-unloaded", machine), others))
     wait_until_ready(scene, replica)
     return time.monotonic() - began
 

@@ -11,6 +11,9 @@ from math import inf
 from typing import Literal
 
 Door = Literal["gateway", "endpoint"]
+Cold = Literal["agents", "Macs"]
+"""Of a cold start: all agents of the replica start, or its Macs do."""
+
 Ending = Literal["answered", "altered", "refused", "broken off", "disconnected", "overdue", "left"]
 """`refused` and `broken off` are told in words, before the first piece or after it; `disconnected` is the client's own
 connection that ended, or was never made; `overdue` is a client that gave up at its deadline;
@@ -99,6 +102,7 @@ class Trial:
     """At what the fault is about: the same, or the gateway's."""
     words: tuple[Word, ...]
     cold_start: float | None
+    cold: Cold
     is_bounded: bool = True
     """Whether its way back is the replica's own doing, so that it may take so long and no longer."""
 

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from rich.table import Table
 
-from tests.faults.judging import Row, missed
+from tests.faults.judging import Row, compared, missed
 
 _COUNTS = ("answered", "continued", "replayed", "lost", "altered", "turned_away", "cut_off", "overdue", "lies")
 _HEADS = ("answered", "continued", "replayed", "lost", "altered", "turned away", "cut off", "overdue", "lies")
@@ -24,7 +24,7 @@ def table(rows: Sequence[Row]) -> Table:
         drawn.add_column(head, justify="right")
     drawn.add_column("")
     for (fault, replica, machine), group in groupby(
-        sorted(rows, key=lambda row: (row.replica, row.fault, row.machine)),
+        sorted(compared(rows), key=lambda row: (row.replica, row.fault, row.machine)),
         key=lambda row: (row.fault, row.replica, row.machine),
     ):
         same = list(group)
@@ -40,19 +40,19 @@ def table(rows: Sequence[Row]) -> Table:
     return drawn
 
 
-def verdict(rows: Iterable[Row]) -> list[str]:
+def verdict(rows: Sequence[Row]) -> list[str]:
     """One line for each bound that was missed, with what the clients were told."""
     lines = []
-    for row in rows:
+    for row in compared(rows):
         for miss in missed(row):
             told = f" ({'; '.join(row.losses[:2])})" if any(word in miss for word in ("lost", "altered", "yes")) else ""
             lines.append(f"MISSED: {row.fault} at {row.replica} {row.machine}: {miss}{told}")
     return lines
 
 
-def as_json(rows: Iterable[Row]) -> str:
+def as_json(rows: Sequence[Row]) -> str:
     """Every trial with everything that was counted, and what it missed."""
-    return json.dumps([{**asdict(row), "missed": list(missed(row))} for row in rows], indent=1) + "\n"
+    return json.dumps([{**asdict(row), "missed": list(missed(row))} for row in compared(rows)], indent=1) + "\n"
 
 
 def _line(rows: Sequence[Row]) -> list[str]:

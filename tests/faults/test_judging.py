@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.judging import Outage, judge, missed, outage
+from tests.faults.judging import Outage, compared, judge, missed, outage
 from tests.faults.records import Heard, Look, Request, Trial, Word, ending
 
 STRUCK = 100.0
@@ -46,6 +46,7 @@ def trial(**changes: Any) -> Trial:
         "looks": seen,
         "words": (Word(90, "ready", ""), Word(101, "failed", "rank 0 on mac-1 ended by signal 9")),
         "cold_start": 5.0,
+        "cold": "agents",
         **changes,
     }
     return Trial(**whole)
@@ -105,6 +106,17 @@ def test_persons_take_their_time_and_the_way_back_begins_when_they_are_done() ->
 )
 def test_each_bound_says_how_it_was_missed(changes: dict[str, Any], miss: str) -> None:
     assert list(missed(replace(GOOD, **changes))) == [miss]
+
+
+def test_a_way_back_is_compared_with_the_usual_cold_start_of_its_replica_and_kind() -> None:
+    rows = [replace(GOOD, cold_start=seconds) for seconds in (4.0, 6.0, 9.0)]
+    others = [replace(GOOD, cold_start=1.0, replica="b"), replace(GOOD, cold_start=2.0, cold="Macs")]
+
+    assert [row.cold_start for row in compared([*rows, *others, replace(GOOD, cold_start=None)])] == [
+        *(6.0, 6.0, 6.0),
+        *(1.0, 2.0),
+        6.0,
+    ]
 
 
 def test_a_way_back_with_somebody_elses_time_in_it_is_not_bounded() -> None:

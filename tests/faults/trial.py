@@ -21,6 +21,7 @@ from tests.faults.watching import Watch, watching
 NOTICES_WITHIN_SECONDS = 8.0
 """What has not shown by then does not disturb the replica."""
 
+BREAKS_WITHIN_SECONDS = 60.0
 BACK_WITHIN_SECONDS = 90.0
 STEADY_SECONDS = 1.0
 
@@ -45,7 +46,7 @@ async def tried(scene: Scene, name: str, kind: Kind, place: Place, manner: Manne
     ):
         # Another fault may have ended the gateway: with half of the clients away a start would be quicker.
         await _until(lambda: bool(watch.gateway) and watch.gateway[-1].answer == "yes", watch, BACK_WITHIN_SECONDS)
-        cold_start = await asyncio.to_thread(start_cold, scene, place.replica) if manner.cold else None
+        cold_start = await asyncio.to_thread(start_cold, scene, place.replica, kind.cold) if manner.cold else None
         warm = time.monotonic()
         # Clients that lost their connection to the cold start are none of the fault's.
         await _until(lambda: bool(load.requests), watch, manner.deadline)
@@ -56,6 +57,8 @@ async def tried(scene: Scene, name: str, kind: Kind, place: Place, manner: Manne
         try:
             await asyncio.to_thread(kind.put, scene, place)
             await _until(lambda: outage(looks, struck) is not None, watch, NOTICES_WITHIN_SECONDS)
+            if kind.breaks:
+                await _until(lambda: watch.words[-1].state == "broken", watch, BREAKS_WITHIN_SECONDS)
             mended = await _mend(scene, kind, place, struck)
             await _until(lambda: _is_over(looks, struck), watch, BACK_WITHIN_SECONDS)
             requests = await load.finish()
@@ -78,6 +81,7 @@ async def tried(scene: Scene, name: str, kind: Kind, place: Place, manner: Manne
             looks=tuple(look for look in looks if look.asked >= struck),
             words=_words(watch, struck),
             cold_start=cold_start,
+            cold=kind.cold,
             is_bounded=kind.is_bounded,
         )
 
