@@ -126,9 +126,9 @@ class Counting:
 
     async def request(self, kind: Kind, content: bytes) -> Request:
         """What a body asks, as it may go upstream. Raises RequestRefused, or UpstreamFailed without a tokenizer."""
-        asked = await self._in_turn(_read, kind, content, self._replica)
-        tokenizer = await self._tokenizer()
-        return await self._in_turn(fitted, kind, asked, tokenizer, self._replica.context_tokens)
+        if not self.begin().done():
+            await self._in_turn(_read, kind, content, self._replica)  # what is at fault need not wait
+        return await self._in_turn(_weighed, kind, content, self._replica, await self._tokenizer())
 
     async def tokens(self, kind: Kind, content: bytes) -> int:
         """What the prompt of a body weighs, whether it fits or not. Raises as `request` does."""
@@ -143,8 +143,9 @@ class Counting:
         return await self._in_turn((await self._tokenizer()).stopped_by, tokens, stops)
 
     async def _tokenizer(self) -> Tokenizer:
+        reading = self.begin()
         try:
-            return await asyncio.shield(asyncio.wrap_future(self.begin()))
+            return reading.result() if reading.done() else await asyncio.shield(asyncio.wrap_future(reading))
         except Exception as error:  # whatever transformers makes of damaged files
             raise UpstreamFailed(
                 f"cannot read the tokenizer in {self._replica.weights_directory}: {type(error).__name__}: {error}"
@@ -157,6 +158,10 @@ class Counting:
 
 def _read(kind: Kind, content: bytes, replica: ReplicaConfiguration) -> Request:
     return clean(kind, parse(content), replica)
+
+
+def _weighed(kind: Kind, content: bytes, replica: ReplicaConfiguration, tokenizer: Tokenizer) -> Request:
+    return fitted(kind, _read(kind, content, replica), tokenizer, replica.context_tokens)
 
 
 def _as_templates_take(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
