@@ -22,9 +22,6 @@ from tests.weights import GOLDEN_ANSWER, GOLDEN_QUESTION, PATH
 
 TOKEN = "sesame"
 
-_HIDING = "import runpy, sys; sys.modules.update(httptools=None, uvloop=None)"
-_RUN = "runpy.run_module('serving.agent.daemon', run_name='__main__')"
-
 
 @dataclass(frozen=True)
 class Ports:
@@ -35,11 +32,8 @@ class Ports:
 
 
 @contextmanager
-def agent(directory: Path, ports: Ports, *, fast: bool = False, seconds: float = 120, **changes: Any) -> Iterator[None]:
-    """An agent whose replica is ready within so many seconds, with its one rank; `changes` are to its replica.
-
-    The Macs' environment has neither httptools nor uvloop, so they are hidden from it unless it is to be `fast`.
-    """
+def agent(directory: Path, ports: Ports, *, seconds: float = 120, **changes: Any) -> Iterator[None]:
+    """An agent whose replica is ready within so many seconds, with its one rank; `changes` are to its replica."""
     release = directory / "release-1"
     for path in (release, directory / "state", directory / "log"):
         path.mkdir(parents=True)
@@ -47,9 +41,9 @@ def agent(directory: Path, ports: Ports, *, fast: bool = False, seconds: float =
     (directory / "links.json").write_text(CableReport(machine="mac-1", boot=boot_session(), peers={}).model_dump_json())
     configuration = _configuration(directory, ports, **changes)
     (release / "agent.json").write_text(configuration.model_dump_json())
-    program = f"{'import runpy' if fast else _HIDING}; {_RUN}"
+    command = [sys.executable, "-m", "serving.agent.daemon", str(release / "agent.json")]
     with (directory / "agent.log").open("wb") as log:
-        process = Popen([sys.executable, "-c", program, str(release / "agent.json")], stdout=log, stderr=log)
+        process = Popen(command, stdout=log, stderr=log)
         try:
             wait(LocalAgent(configuration), "release-1", seconds, say=print)
             yield
