@@ -32,8 +32,11 @@ class Ports:
 
 
 @contextmanager
-def agent(directory: Path, ports: Ports, *, seconds: float = 120, **changes: Any) -> Iterator[None]:
-    """An agent whose replica is ready within so many seconds, with its one rank; `changes` are to its replica."""
+def agent(directory: Path, ports: Ports, *, seconds: float = 120, **changes: Any) -> Iterator[int]:
+    """An agent whose replica is ready within so many seconds, with its one rank; `changes` are to its replica.
+
+    Gives the agent's process id.
+    """
     release = directory / "release-1"
     for path in (release, directory / "state", directory / "log"):
         path.mkdir(parents=True)
@@ -46,7 +49,7 @@ def agent(directory: Path, ports: Ports, *, seconds: float = 120, **changes: Any
         process = Popen(command, stdout=log, stderr=log)
         try:
             wait(LocalAgent(configuration), "release-1", seconds, say=print)
-            yield
+            yield process.pid
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(40)
