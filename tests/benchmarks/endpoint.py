@@ -200,10 +200,11 @@ async def measured(rounds: int, number: int) -> dict[int, Cost]:
     async with _client(PORTS.rank) as past, _client(PORTS.agent) as through:
         doors = Doors(Door(past, "default_model"), Door(through, "cider-1"))
         density = await _tokens_per_character(doors.through)
-        return {
-            clients: Cost(await windows(doors, clients, rounds, density), await twins(doors, clients, number))
-            for clients in CLIENTS
-        }
+        costs: dict[int, Cost] = {}
+        for clients in CLIENTS:
+            print(f"measuring {clients} at once", file=sys.stderr)
+            costs[clients] = Cost(await windows(doors, clients, rounds, density), await twins(doors, clients, number))
+        return costs
 
 
 def _client(port: int) -> httpx.AsyncClient:
