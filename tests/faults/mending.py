@@ -16,7 +16,7 @@ from tests.faults.records import Cold
 from tests.faults.scene import GATEWAY, REPLICAS, ROOT, Place, Scene
 from tests.plain import PLAIN
 
-BROKEN_WITHIN_SECONDS = 60.0
+AWAY_WITHIN_SECONDS = 60.0
 READY_WITHIN_SECONDS = 90.0
 DRAINS, DRAINED_SECONDS = "a-test", 600
 _PERIOD_SECONDS = 0.1
@@ -54,7 +54,7 @@ def readmit(scene: Scene, replica: str) -> None:
 
 def wait_until_away(scene: Scene, replica: str) -> None:
     """Wait until a replica has noticed that something happened to it."""
-    _wait(lambda: not _is_ready(scene, replica), BROKEN_WITHIN_SECONDS, f"{replica} away")
+    _wait(lambda: not _is_ready(scene, replica), AWAY_WITHIN_SECONDS, f"{replica} away")
 
 
 def start_cold(scene: Scene, replica: str, cold: Cold = "agents") -> float:
