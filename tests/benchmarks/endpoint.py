@@ -1,6 +1,6 @@
 """What the endpoint costs: tokens per second and time to the first, through it and past it.
 
-    uv run --all-groups python -m tests.benchmarks.endpoint [--rounds 8] [--twins 160]
+    uv run --all-groups python -m tests.benchmarks.endpoint [--rounds 60] [--twins 160]
 
 One agent with one rank of the test weights on loopback; the same clients ask mlx-lm's server directly and through the
 endpoint. It ends with 1 when a bound is missed, and takes about twenty minutes.
@@ -9,14 +9,17 @@ On a Mac the rank computes on the GPU, and processors are plenty. Where it compu
 of its own, and endpoint and clients get the others: each time one of them woke on the rank's, that would cost a part of
 a token, and measure how few processors there are.
 
-Tokens per second are counted in windows of time while all clients are asking, direct and through in turns whose order
-changes; two windows make a ratio. Where a hypervisor takes processors away for a while, that decides a window more than
-all that is measured: pairs are measured until enough are undisturbed, and the least disturbed ones count.
+Tokens per second are those of a turn, in which each client gets one answer of a given length, direct and through in an
+order that changes; two turns make a ratio. Such machines run faster and slower from one second to the next, so turns
+are short and many. Where a hypervisor takes processors away, that decides a turn more than all that is measured: pairs
+are measured until enough are undisturbed, and the least disturbed ones count.
 
 mlx-lm 0.32.2 looks for new requests every half second while it decodes. So a first token comes up to half a second
-later or sooner by when it was asked for, which buries milliseconds. Therefore two clients ask in the same moment, one
-directly and one through the endpoint, while others keep the rank decoding: such twins wait for the same look, but for
-the few between whom it falls. A client that is alone has nobody to wait for, and asks in turns.
+later or sooner by when it was asked for, which buries milliseconds. Therefore one client of a turn begins, and the
+others follow while it is decoded, so that one look lets all of them in. And first tokens are those of twins: two
+clients ask in the same moment, one directly and one through the endpoint, while others keep the rank decoding, and wait
+for the same look, but for the few between whom it falls. A client that is alone has nobody to wait for, and asks in
+turns.
 """
 
 from __future__ import annotations
@@ -30,9 +33,10 @@ import tempfile
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from math import ceil, floor
 from pathlib import Path
 from random import Random
-from statistics import mean, median, stdev
+from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -46,18 +50,18 @@ from tests.serving.alone import TOKEN, Ports, agent
 LEAST_SPEED, MOST_MILLISECONDS = 0.97, 5.0
 CLIENTS = (1, 4, 8)
 PORTS = Ports(agent=17540, rank=17541)
-WHOLE_TOKENS, SHORT_TOKENS = 200, 24
-"""The weights know the answer by heart and end it before the first of these."""
+WHOLE_TOKENS, TURN_TOKENS, SHORT_TOKENS = 200, 64, 24
+"""The weights know the answer by heart, and end it before the first of these and after the others."""
 
-WINDOW_SECONDS, RAMP_SECONDS, SPREAD_SECONDS = 8.0, 2.0, 1.0
-DISTURBED = 0.01
+SPREAD_SECONDS = 1.0
+DISTURBED = 0.02
 """Of one processor's time."""
 
 OTHERS = 2
 """Of the clients, who keep the rank decoding while twins ask; two, as one pauses between its answers."""
 
 ATTEMPTS = 3
-"""Times as many pairs of windows as are needed, at most."""
+"""Times as many pairs of turns as are needed, at most."""
 
 _chance = Random(7)  # noqa: S311 - no secret
 
@@ -85,6 +89,16 @@ class Door:
                 if line.startswith("data: {"):
                     yield json.loads(line.removeprefix("data: "))
 
+    async def whole(self, most_tokens: int, begun: asyncio.Event | None = None) -> int:
+        """How many tokens an answer had that is read to its end; `begun` is set at its first text."""
+        tokens = 0
+        async with aclosing(self.answer(most_tokens)) as chunks:
+            async for chunk in chunks:
+                if begun is not None and text(chunk):
+                    begun.set()
+                tokens = (chunk.get("usage") or {}).get("completion_tokens", tokens)
+        return tokens
+
     async def first(self) -> float:
         """Milliseconds to the first text of an answer, which is read to its end."""
         began, first = perf_counter(), 0.0
@@ -107,8 +121,8 @@ class Doors:
 
 
 @dataclass(frozen=True)
-class Window:
-    """What came in a window of time, and how much of a processor the hypervisor took meanwhile."""
+class Turn:
+    """What came while each client got its answer, and how much of a processor the hypervisor took meanwhile."""
 
     tokens_per_second: float
     stolen: float = 0.0
@@ -116,10 +130,10 @@ class Window:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two windows, one after the other."""
+    """Two turns, one after the other."""
 
-    direct: Window
-    through: Window
+    direct: Turn
+    through: Turn
 
     @property
     def ratio(self) -> float:
@@ -128,7 +142,7 @@ class Pair:
 
     @property
     def stolen(self) -> float:
-        """Of the window that was disturbed more."""
+        """Of the turn that was disturbed more."""
         return max(self.direct.stolen, self.through.stolen)
 
 
@@ -157,16 +171,10 @@ class _Processors:
     others: set[int]
 
 
-class _Tally:
-    def __init__(self) -> None:
-        self.characters = 0
-        self.over = False
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="tests.benchmarks.endpoint")
-    parser.add_argument("--rounds", type=int, default=8, help="pairs of windows")
+    parser.add_argument("--rounds", type=int, default=60, help="pairs of turns")
     parser.add_argument("--twins", type=int, default=160)
     given = parser.parse_args(arguments)
     processors = _processors()
@@ -199,11 +207,10 @@ async def measured(rounds: int, number: int) -> dict[int, Cost]:
     """What each number of clients sees."""
     async with _client(PORTS.rank) as past, _client(PORTS.agent) as through:
         doors = Doors(Door(past, "default_model"), Door(through, "cider-1"))
-        density = await _tokens_per_character(doors.through)
         costs: dict[int, Cost] = {}
         for clients in CLIENTS:
             print(f"measuring {clients} at once", file=sys.stderr)
-            costs[clients] = Cost(await windows(doors, clients, rounds, density), await twins(doors, clients, number))
+            costs[clients] = Cost(await turns(doors, clients, rounds), await twins(doors, clients, number))
         return costs
 
 
@@ -212,43 +219,29 @@ def _client(port: int) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=120)
 
 
-async def _tokens_per_character(door: Door) -> float:
-    characters, tokens = 0, 0
-    async for chunk in door.answer(WHOLE_TOKENS):
-        characters += len(text(chunk))
-        tokens = (chunk.get("usage") or {}).get("completion_tokens", tokens)
-    return tokens / characters
-
-
-async def windows(doors: Doors, clients: int, rounds: int, density: float) -> list[Pair]:
-    """The least disturbed pairs of windows."""
+async def turns(doors: Doors, clients: int, rounds: int) -> list[Pair]:
+    """The least disturbed pairs of turns."""
+    for door in doors.in_turn(0):
+        await turn(door, clients)  # the first warm up
     pairs: list[Pair] = []
     while len(pairs) < rounds * ATTEMPTS and sum(pair.stolen <= DISTURBED for pair in pairs) < rounds:
-        seen = {door: await window(door, clients, density) for door in doors.in_turn(len(pairs))}
+        seen = {door: await turn(door, clients) for door in doors.in_turn(len(pairs))}
         pairs.append(Pair(seen[doors.direct], seen[doors.through]))
     return sorted(pairs, key=lambda pair: pair.stolen)[:rounds]
 
 
-async def window(door: Door, clients: int, density: float) -> Window:
-    """What clients get that ask again and again, when all of them have begun."""
-    tally = _Tally()
-    async with asyncio.TaskGroup() as group:
-        for _ in range(clients):
-            group.create_task(_keep_asking(door, tally))
-        await asyncio.sleep(RAMP_SECONDS)
-        characters, stolen, began = tally.characters, _stolen_seconds(), perf_counter()
-        await asyncio.sleep(WINDOW_SECONDS)
-        seconds = perf_counter() - began
-        characters, stolen = tally.characters - characters, _stolen_seconds() - stolen
-        tally.over = True
-    return Window(characters * density / seconds, stolen / seconds)
+async def turn(door: Door, clients: int) -> Turn:
+    """One answer for each client; the others follow when the first's has begun."""
+    begun, stolen, began = asyncio.Event(), _stolen_seconds(), perf_counter()
+    answers = [door.whole(TURN_TOKENS, begun), *(_following(door, begun) for _ in range(clients - 1))]
+    tokens = sum(await asyncio.gather(*answers))
+    seconds = perf_counter() - began
+    return Turn(tokens / seconds, (_stolen_seconds() - stolen) / seconds)
 
 
-async def _keep_asking(door: Door, tally: _Tally) -> None:
-    await asyncio.sleep(_chance.uniform(0, SPREAD_SECONDS))
-    while not tally.over:
-        async for chunk in door.answer(WHOLE_TOKENS):
-            tally.characters += len(text(chunk))
+async def _following(door: Door, begun: asyncio.Event) -> int:
+    await begun.wait()
+    return await door.whole(TURN_TOKENS)
 
 
 def _stolen_seconds() -> float:
@@ -259,20 +252,26 @@ async def twins(doors: Doors, clients: int, number: int) -> list[float]:
     """How much later the first token comes through the endpoint, many times over."""
     if clients == 1:
         return await _couple(doors, _one_by_one, number)
-    tally, couples = _Tally(), (clients - OTHERS) // 2
+    over, couples = asyncio.Event(), (clients - OTHERS) // 2
     async with asyncio.TaskGroup() as group:
         for _ in range(OTHERS):
-            group.create_task(_keep_asking(doors.direct, tally))
+            group.create_task(_keep_asking(doors.direct, over))
         later = await asyncio.gather(*(_couple(doors, _together, number // couples) for _ in range(couples)))
-        tally.over = True
+        over.set()
     return [each for couple in later for each in couple]
+
+
+async def _keep_asking(door: Door, over: asyncio.Event) -> None:
+    await asyncio.sleep(_chance.uniform(0, SPREAD_SECONDS))
+    while not over.is_set():
+        await door.whole(WHOLE_TOKENS)
 
 
 async def _couple(doors: Doors, ask: Callable[..., Any], number: int) -> list[float]:
     later: list[float] = []
-    for turn in range(number + 1):
+    for time in range(number + 1):
         await asyncio.sleep(_chance.uniform(0, SPREAD_SECONDS))
-        order = doors.in_turn(turn)
+        order = doors.in_turn(time)
         first = dict(zip(order, await ask(*order), strict=True))
         later.append(first[doors.through] - first[doors.direct])
     return later[1:]  # the first warms up
@@ -298,10 +297,11 @@ def table(costs: Mapping[int, Cost]) -> Table:
         "tokens/s direct",
         "through",
         f"ratio (>= {LEAST_SPEED:g})",
+        "95 %",
         "of",
         "stolen",
         f"first ms later (<= {MOST_MILLISECONDS:g})",
-        "mean",
+        "95 %",
         "of",
         "",
     )
@@ -312,19 +312,24 @@ def table(costs: Mapping[int, Cost]) -> Table:
             str(clients),
             f"{median(pair.direct.tokens_per_second for pair in cost.pairs):.0f}",
             f"{median(pair.through.tokens_per_second for pair in cost.pairs):.0f}",
-            f"{cost.speed:.3f} ± {_error(ratios):.3f}",
+            f"{cost.speed:.3f}",
+            "{:.3f} to {:.3f}".format(*surely(ratios)),
             str(len(ratios)),
             f"{max(pair.stolen for pair in cost.pairs):.1%}",
             f"{median(cost.later):+.1f}",
-            f"{mean(cost.later):+.1f} ± {_error(cost.later):.1f}",
+            "{:+.1f} to {:+.1f}".format(*surely(cost.later)),
             str(len(cost.later)),
             "within" if cost.is_within else "missed",
         )
     return drawn
 
 
-def _error(values: Sequence[float]) -> float:
-    return stdev(values) / len(values) ** 0.5 if len(values) > 1 else float("nan")
+def surely(values: Sequence[float]) -> tuple[float, float]:
+    """Between which of the values the median lies in 95 of 100 cases, however they are distributed."""
+    half = len(values) ** 0.5 * 0.98  # a coin's: half of 1.96 deviations
+    least, most = floor(len(values) / 2 - half), ceil(len(values) / 2 + half)
+    ordered = sorted(values)
+    return ordered[max(least - 1, 0)], ordered[min(most, len(values) - 1)]
 
 
 if __name__ == "__main__":
