@@ -257,14 +257,13 @@ class Conducting:
         while first is not None and loop.time() < deadline:
             await asyncio.sleep(_LOOK_SECONDS)
             tick = await self._tick()
-            # Reading one part of a long prompt is a single step.
-            if (
-                tick is None
-                or tick.steps != first.steps
-                or (tick.activity == "prefilling" and tick.beats != first.beats)
-            ):
+            if tick is None or tick.steps != first.steps or (self._may_read(tick) and tick.beats != first.beats):
                 return tick is not None
         return False
+
+    def _may_read(self, tick: Tick) -> bool:
+        # Reading one part of a long prompt is a single step. Where somebody is silent it may be one that never ends.
+        return tick.activity == "prefilling" and None not in self._machines
 
     async def _tick(self) -> Tick | None:
         rank = (await self._keepers[0].state()).rank

@@ -112,9 +112,16 @@ def _stillness(seen: Observation, rank: int) -> str:
 
 def _stalled(seen: Observation) -> list[int]:
     told = list(_told(seen))
-    patient = seen.course.state == "warming" or any(motion.tick.activity == "prefilling" for _, motion in told)
+    reading = any(motion.tick.activity == "prefilling" for _, motion in told)
+    patient = seen.course.state == "warming" or (reading and not _has_gone(seen))
     limit = _reading_limit(seen, told) if patient else seen.limits.stalled
     return [rank for rank, motion in told if seen.now - motion.stepped > limit]
+
+
+def _has_gone(seen: Observation) -> bool:
+    """Whether two signs tell of a machine without power or in a restart: its agent is silent, and a cable is down."""
+    down = any(machine.unable_to_join for machine in seen.machines if machine is not None)
+    return down and None in seen.machines
 
 
 def _reading_limit(seen: Observation, told: Sequence[tuple[int, Motion]]) -> float:

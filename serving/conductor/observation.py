@@ -32,7 +32,7 @@ class Limits:
     stopped_loading: float = 60
     """The same while it loads: parts of that keep a process from beating."""
     stalled: float = 4
-    """How long the loop of a ready replica may take for one step, unless it reads a prompt."""
+    """How long the loop of a ready replica may take for one step, unless it reads a prompt and nobody has gone."""
     prefilling: float = 120
     """The same while it reads one, or takes its first steps. A step reads 2048 tokens at most, of all prompts together
     (`serving.rank.portions`), so this is 17 a second."""

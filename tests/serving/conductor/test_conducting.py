@@ -13,7 +13,7 @@ from serving.conductor.conducting import Conducting
 from serving.configuration import ReplicaConfiguration
 from serving.endpoint.upstream import Upstream
 from serving.errors import AgentUnreachable, CidermillError, StartRefused
-from serving.rank.status import Phase
+from serving.rank.status import Activity, Phase
 from tests.serving.replicas import gone, machine, replica, ticking
 from tests.serving.speaking import Script, chat, speaking
 
@@ -28,10 +28,11 @@ class Keeper:
         self._agreement = agreement(told)
         self._generation = 0
         self._phase: Phase = "checking"
-        self._steps = 0
+        self._steps = self._beats = 0
         self.answers = True
         self.hangs = False
         self.steps = True
+        self.activity: Activity = "idle"
         self.refuses = False
         self.living = False
         self.begun: list[int] = []
@@ -65,10 +66,11 @@ class Keeper:
         if not self.living:
             return gone(self._rank, 1, self._generation)
         self._steps += self.steps
+        self._beats += 1
         return machine(self._rank, self._report())
 
     def _report(self) -> RankReport:
-        told = ticking(self._rank, self._steps, self._steps, "idle", self._phase, self._generation).rank
+        told = ticking(self._rank, self._steps, self._beats, self.activity, self._phase, self._generation).rank
         assert told is not None
         return told.model_copy(update={"agreement": self._agreement})
 
@@ -204,6 +206,24 @@ def test_ready_is_confirmed_by_a_step_that_rank_0_takes_after_the_question(stage
 
     assert moving == ""
     assert still == "replica 'a' is ready, but rank 0 took no step for 2 seconds."
+
+
+def test_who_reads_a_long_prompt_is_ready_while_all_are_there(stage: Stage):
+    async def ask() -> tuple[str, str]:
+        running = await stage.conducts()
+        stage.keepers[0].steps, stage.keepers[0].activity = False, "prefilling"
+        reading = await stage.conducting.why_not_ready()
+        stage.keepers[1].answers = False
+        while stage.conducting.state.ranks["mac-2"] is not None:  # noqa: ASYNC110 - its last answer counts for a while
+            await asyncio.sleep(0.01)
+        waiting = await stage.conducting.why_not_ready()
+        running.cancel()
+        return reading, waiting
+
+    reading, waiting = asyncio.run(ask())
+
+    assert reading == ""
+    assert waiting == "replica 'a' is ready, but rank 0 took no step for 2 seconds."
 
 
 def test_who_waits_for_a_change_hears_of_the_next_one(stage: Stage):

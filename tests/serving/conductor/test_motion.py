@@ -138,6 +138,32 @@ def test_a_part_that_takes_many_times_as_long_as_the_longest_before_is_a_freeze(
     assert watched(500, reading(0, 40, 90), reading(1, 40, 90)).state == "failed"
 
 
+def cabled(saying: Saying) -> Saying:
+    """Says that its cable is down, too."""
+
+    def said(step: int) -> AgentState | None:
+        told = saying(step)
+        return told and told.model_copy(update={"unable_to_join": "the cable from mac-1 to mac-2 is inactive"})
+
+    return said
+
+
+def test_a_prompt_is_not_read_with_a_machine_that_has_gone():
+    course = watched(5, cabled(waiting(0, "prefilling")), silent)
+
+    assert course.state == "failed"
+    assert "no step for 4 seconds while prefilling" in course.reason
+
+
+def test_one_sign_of_a_machine_that_has_gone_is_not_enough_to_break_off_reading():
+    assert watched(100, waiting(0, "prefilling"), silent).state == "ready"
+    assert watched(100, cabled(waiting(0, "prefilling")), waiting(1, "prefilling")).state == "ready"
+
+
+def test_a_step_shows_that_all_are_there_whatever_the_signs_say():
+    assert watched(100, cabled(moving(0, "prefilling")), silent).state == "ready"
+
+
 def test_a_rank_that_waits_for_one_that_reads_a_prompt_is_patient_too():
     assert watched(60, waiting(0, "decoding"), waiting(1, "prefilling")).state == "ready"
 
