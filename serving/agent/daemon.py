@@ -31,6 +31,7 @@ from serving.boot import boot_session
 from serving.conductor.conducting import Conducting
 from serving.conductor.peers import Peer
 from serving.configuration import AgentConfiguration
+from serving.connections import KEEP_ALIVE_SECONDS
 from serving.endpoint.routes import Endpoint
 from serving.endpoint.upstream import Upstream
 
@@ -54,6 +55,7 @@ def main(path: str) -> None:
         port=configuration.port,
         log_config=None,
         access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_ENDING_SECONDS,
         # Whatever else an environment holds, so that tests run what Macs run.
         http="h11",

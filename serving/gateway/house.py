@@ -22,16 +22,12 @@ import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.connections import KEEP_ALIVE_SECONDS
 from serving.gateway.configuration import GatewayConfiguration
 from serving.gateway.handover import Giver, listening, private_path
 
 OPEN: Final = "/open"
 """On the private door: whether the one for clients is open."""
-KEEP_ALIVE_SECONDS: Final = 16
-"""How long a connection may idle: longer than those keep it who do not ask again by themselves when it is closed in the
-moment they use it. httpx, which OpenAI's and Anthropic's clients are made of, keeps it for 5 seconds, and that is
-uvicorn's own default; aiohttp for 15.
-"""
 _CUTTING_SECONDS: Final = 1
 """For tasks to end whose clients were cut off."""
 _KEPT_BENEATH_SECONDS: Final = 600

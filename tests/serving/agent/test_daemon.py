@@ -6,13 +6,15 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
 from serving.agent import drain, readmit
 from serving.agent.status import NotReady
-from tests.serving.agents import Machine, Pair, pair
+from tests.serving.agents import ADDRESSES, AGENT_PORT, Machine, Pair, pair
 from tests.serving.waiting import wait_until
 from tests.weights import GOLDEN_ANSWER, GOLDEN_QUESTION, PATH
 
@@ -69,6 +71,18 @@ def test_a_completion_comes_through_the_endpoint(running: Pair):
 
     assert answer["choices"][0]["message"]["content"].startswith(GOLDEN_ANSWER)
     assert answer["model"] == "cider-1"
+
+
+def test_a_connection_that_idles_is_kept_for_longer_than_clients_keep_it(running: Pair):
+    running.wait()
+    httpx_keeps = 5.0
+    with closing(HTTPConnection(ADDRESSES[0], AGENT_PORT)) as connection:
+        connection.request("GET", "/live")
+        connection.getresponse().read()
+        connection.sock.settimeout(httpx_keeps + 1)
+
+        with pytest.raises(TimeoutError):
+            connection.sock.recv(1)
 
 
 def test_what_would_end_every_rank_ends_none(running: Pair):

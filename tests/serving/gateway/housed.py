@@ -17,8 +17,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from serving.connections import KEEP_ALIVE_SECONDS
 from serving.gateway.configuration import GatewayConfiguration
-from serving.gateway.house import KEEP_ALIVE_SECONDS, House
+from serving.gateway.house import House
 
 PIECES_A_SECOND = 10
 
