@@ -19,6 +19,7 @@ from decimal import Decimal
 from typing import Any, Final, cast
 
 from serving import guidance
+from serving.endpoint.moments import narrowed
 from serving.endpoint.tool_formats import calls
 from serving.endpoint.writing import Function, Schema, Writing, json_of
 from serving.errors import RequestRefused
@@ -159,7 +160,7 @@ def _held(schema: Schema, parameter: str) -> Schema:
             f"{MAX_MULTIPLE} is taken. Leave it out.",
             parameter,
         )
-    return schema
+    return narrowed(schema)
 
 
 def _steps(value: Any) -> Iterator[int]:
