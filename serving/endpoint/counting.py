@@ -120,14 +120,15 @@ class Counting:
 
     def begin(self) -> Future[Tokenizer]:
         """Read the tokenizer now, so that the first request need not wait for it. Once; again after a failure."""
-        if self._reading is None or (self._reading.done() and self._reading.exception() is not None):
+        if self._reading is None or (self._reading.done() and not _succeeded(self._reading)):
             self._reading = self._reader.submit(Tokenizer, Path(self._replica.weights_directory))
         return self._reading
 
     async def request(self, kind: Kind, content: bytes) -> Request:
         """What a body asks, as it may go upstream. Raises RequestRefused, or UpstreamFailed without a tokenizer."""
-        if not self.begin().done():
-            await self._in_turn(_read, kind, content, self._replica)  # what is at fault need not wait
+        if not _succeeded(self.begin()):
+            # What is at fault is told so: not after the tokenizer has been read, nor that it cannot be.
+            await self._in_turn(_read, kind, content, self._replica)
         return await self._in_turn(_weighed, kind, content, self._replica, await self._tokenizer())
 
     async def tokens(self, kind: Kind, content: bytes) -> int:
@@ -154,6 +155,10 @@ class Counting:
     async def _in_turn(self, work: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._worker, partial(work, *arguments, **named))
+
+
+def _succeeded(reading: Future[Tokenizer]) -> bool:
+    return reading.done() and reading.exception() is None
 
 
 def _read(kind: Kind, content: bytes, replica: ReplicaConfiguration) -> Request:

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -172,6 +173,18 @@ def test_a_request_at_fault_is_refused_without_a_tokenizer():
 
     with pytest.raises(RequestRefused):
         counted(counting, b"{}")
+
+
+def test_a_request_at_fault_is_told_so_when_the_tokenizer_has_just_failed(monkeypatch: pytest.MonkeyPatch):
+    counting = Counting(replica(weights_directory="/nowhere"))
+    failed: Future[Tokenizer] = Future()
+    failed.set_exception(OSError("no such directory"))
+    monkeypatch.setattr(counting, "begin", lambda: failed)
+
+    with pytest.raises(RequestRefused):
+        counted(counting, b"{}")
+    with pytest.raises(UpstreamFailed, match="no such directory"):
+        counted(counting, json.dumps(HELLO).encode())
 
 
 def test_a_tokenizer_that_cannot_be_read_is_tried_again(tmp_path: Path):
