@@ -15,12 +15,13 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import NamedTemporaryFile, TemporaryDirectory
+from tempfile import NamedTemporaryFile, TemporaryDirectory, mkdtemp
 from threading import Lock
 
 from pyinfra import logger
@@ -65,12 +66,23 @@ class Package:
 
     def _build(self, archive: Path) -> None:
         self.cache.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".building-", dir=self.cache) as work:
-            tree, packed = Path(work, "tree"), Path(work, "packed")
+        with _workplace(self.cache) as work:
+            tree, packed = work / "tree", work / "packed"
             tree.mkdir()
             self.fill(tree)
             pack(tree, packed)
             os.replace(packed, archive)
+
+
+@contextmanager
+def _workplace(parent: Path) -> Generator[Path]:
+    work = Path(mkdtemp(prefix=".building-", dir=parent))
+    try:
+        yield work
+    finally:
+        # gevent 26.9, which pyinfra has patch this process, closes a directory only when its loop runs again. Removed
+        # from here, an environment's thousands are open all at once, and a shell on a Mac allows for 256.
+        subprocess.run(["rm", "-rf", str(work)], check=True)
 
 
 def packages(*, target: Target, package: str, mac_wheels: Mapping[str, str]) -> dict[str, Package]:

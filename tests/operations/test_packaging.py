@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,38 @@ def test_a_build_that_fails_leaves_nothing_behind(tmp_path):
         Package("node-1a2b", fill, tmp_path).archive()
 
     assert list(tmp_path.iterdir()) == []
+
+
+AS_PYINFRA_DOES = """
+from gevent import get_hub, monkey
+
+monkey.patch_all()
+get_hub()
+
+import resource
+import sys
+from pathlib import Path
+
+from operations.packaging import Package
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+
+
+def fill(tree):
+    for number in range(300):
+        (tree / str(number)).mkdir()
+
+
+print(Package("node-1a2b", fill, Path(sys.argv[1])).archive())
+"""
+
+
+def test_a_package_may_have_more_directories_than_a_shell_allows_for_open_files(tmp_path):
+    command = [sys.executable, "-c", AS_PYINFRA_DOES, str(tmp_path)]
+    ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 0, ended.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["node-1a2b.tar.gz"]
 
 
 def test_our_software_is_named_by_what_is_in_it(tmp_path):
