@@ -59,6 +59,8 @@ class Row:
     deadline: float
     lies: int
     """How often the replica called itself ready while a completion did not come."""
+    unasked: bool
+    """Whether it went on where it had to ask for a person."""
     words: tuple[str, ...]
     """What the replica said of it, in order."""
     losses: tuple[str, ...] = ()
@@ -98,6 +100,7 @@ def judge(trial: Trial) -> Row:
         longest_wait=max((end - begin for request in trial.requests for begin, end in request.waits), default=0.0),
         deadline=trial.deadline,
         lies=len(lies),
+        unasked=trial.breaks and not any(word.state == "broken" for word in trial.words),
         words=_words(trial),
         losses=(*dict.fromkeys(f"{each.door}: {each.ending}: {each.said}" for each in (*lost, *altered)), *lies[:1]),
     )
@@ -128,6 +131,8 @@ def missed(row: Row) -> Iterator[str]:
     for what, count in (("lost", row.lost), ("altered", row.altered), ("overdue", row.overdue)):
         if count:
             yield f"{count} {what}"
+    if row.unasked:
+        yield "did not ask for a person"
     if row.lies:
         yield f"/ready said yes {row.lies} times while a completion did not come"
 

@@ -9,6 +9,8 @@ from typing import Literal
 from tests.faults.mending import afresh, deploy_again
 from tests.faults.records import Cold, Door
 from tests.faults.scene import GATEWAY, REPLICAS, Place, Scene
+from tests.standin.fault import forget
+from tests.standin.faults import FAULTS
 from tests.standin.faults_cables import cable_between, silence, sound
 
 Act = Callable[[Scene, Place], None]
@@ -53,6 +55,10 @@ def _fault(name: str) -> Act:
 
 def _mend(name: str) -> Act:
     return lambda scene, place: scene.lab.mend(name, place.machine)
+
+
+def _forget(name: str) -> Act:
+    return lambda scene, place: forget(scene.lab, place.machine, FAULTS[name])
 
 
 def _then(*acts: Act) -> Act:
@@ -118,10 +124,11 @@ KINDS: Mapping[str, Kind] = {
     "weights-wrong-deploy": Kind(
         "the same, mended by a deploy",
         _then(_fault("weights-changed"), _fault("rank-killed")),
-        mend=deploy_again,
+        mend=_then(deploy_again, _forget("weights-changed")),
         breaks=True,
         ranks=(1,),
         is_bounded=False,
+        clean=_mend("weights-changed"),
     ),
     "release-other": Kind(
         "an agent of another release",

@@ -105,6 +105,8 @@ class Trial:
     cold: Cold
     is_bounded: bool = True
     """Whether its way back is the replica's own doing, so that it may take so long and no longer."""
+    breaks: bool = False
+    """Whether the replica had to ask for a person."""
 
 
 def ending(heard: Heard, needed: str) -> Ending:

@@ -123,6 +123,13 @@ def test_a_way_back_with_somebody_elses_time_in_it_is_not_bounded() -> None:
     assert list(missed(replace(GOOD, ready_again=60.0, is_bounded=False))) == []
 
 
+def test_a_replica_that_goes_on_where_it_had_to_ask_for_a_person_misses_it() -> None:
+    asked = (Word(90, "ready", ""), Word(102, "broken", "cannot serve on mac-2"))
+
+    assert list(missed(judge(trial(breaks=True)))) == ["did not ask for a person"]
+    assert list(missed(judge(trial(breaks=True, words=asked)))) == []
+
+
 @pytest.mark.parametrize("how", ["refused", "broken off", "disconnected"])
 def test_a_request_without_an_answer_is_lost(how: str) -> None:
     row = judge(trial(requests=(request(99, ended=102.0, ending=how, said="502"),)))

@@ -83,6 +83,7 @@ async def tried(scene: Scene, name: str, kind: Kind, place: Place, manner: Manne
             cold_start=cold_start,
             cold=kind.cold,
             is_bounded=kind.is_bounded,
+            breaks=kind.breaks,
         )
 
 

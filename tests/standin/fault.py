@@ -71,6 +71,11 @@ def is_in(lab: Lab, name: str, fault: Fault) -> bool:
     return _note(lab, name, fault.summary).exists()
 
 
+def forget(lab: Lab, name: str, fault: Fault) -> None:
+    """That a fault that remembers is in: something else has mended it, and it can be put in again."""
+    _note(lab, name, fault.summary).unlink(missing_ok=True)
+
+
 def _note(lab: Lab, name: str, line: str) -> Path:
     word = "".join(letter if letter.isalnum() else "-" for letter in line)
     return lab.state / f"{name}.{word[:80]}.fault"
