@@ -43,4 +43,7 @@ def _under(keyword: str, value: Any) -> Any:
 def _with_pattern(schema: Mapping[str, Any], pattern: str) -> dict[str, Any]:
     if "pattern" not in schema:
         return {**schema, "pattern": pattern}
-    return {**schema, "allOf": [*schema.get("allOf", []), {"pattern": pattern}]}
+    others = schema.get("allOf", [])
+    if not isinstance(others, list):
+        return dict(schema)  # as it is no schema, its compiler says so
+    return {**schema, "allOf": [*cast("list[Any]", others), {"pattern": pattern}]}

@@ -82,7 +82,7 @@ def fill(tree):
         (tree / str(number)).mkdir()
 
 
-print(Package("node-1a2b", fill, Path(sys.argv[1])).archive())
+Package("node-1a2b", fill, Path(sys.argv[1])).archive()
 """
 
 

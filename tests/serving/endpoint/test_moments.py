@@ -8,6 +8,7 @@ import pytest
 
 from serving.endpoint import structure
 from serving.endpoint.moments import narrowed
+from serving.errors import RequestRefused
 from tests.serving import schemas
 from tests.serving.endpoint import grammars
 
@@ -47,6 +48,12 @@ def test_a_pattern_of_the_clients_own_holds_as_well():
     schema = {"type": "string", "format": "date", "pattern": "^20", "allOf": [{"minLength": 10}]}
 
     assert [is_allowed(schema, day) for day in ("2024-02-29", "2023-02-29", "1996-02-29")] == [True, False, False]
+
+
+@pytest.mark.parametrize("wrong", [5, None, True, "all", {"pattern": "^20"}, [5]])
+def test_what_cannot_be_compiled_is_refused_beside_a_pattern_too(wrong: object):
+    with pytest.raises(RequestRefused, match=r"allOf must be an array|schema must be an object or boolean"):
+        is_allowed({"type": "string", "format": "date", "pattern": "^20", "allOf": wrong}, "2024-02-29")
 
 
 def test_dates_are_found_wherever_a_schema_may_be():
