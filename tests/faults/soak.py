@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from rich.console import Console
@@ -135,18 +135,19 @@ async def _strike(run: Run, random: Random) -> None:
 
 
 async def _one(run: Run, name: str, kind: Kind, place: Place) -> None:
-    began = time.monotonic()
+    strike = Strike(name, place.replica, time.monotonic(), closes(kind, place))
+    run.strikes.append(strike)
     try:
         await asyncio.to_thread(kind.put, run.scene, place)
         if kind.mend is not None:
-            await asyncio.sleep(max(0.0, began + kind.lasts - time.monotonic()))
+            await asyncio.sleep(max(0.0, strike.began + kind.lasts - time.monotonic()))
             await asyncio.to_thread(kind.mend, run.scene, place)
     finally:
         if kind.clean is not None:
             await asyncio.to_thread(kind.clean, run.scene, place)
     # Its daemons come back a while after the fault is over; until then connections may end with it.
     back = await asyncio.to_thread(_comes_back, run.scene, place.replica)
-    run.strikes.append(Strike(name, place.replica, began, time.monotonic(), closes(kind, place), back))
+    run.strikes[-1] = replace(strike, ended=time.monotonic(), back=back)
 
 
 def _comes_back(scene: Scene, replica: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,13 +19,14 @@ BAD = OUTCOMES[4:]
 
 @dataclass(frozen=True)
 class Strike:
-    """A fault, from when it was put in until the replica was ready again, and the doors that it closes."""
+    """A fault, from when it is put in until the replica is ready again, and the doors that it closes."""
 
     fault: str
     replica: str
     began: float
-    ended: float
     closes: frozenset[Door]
+    ended: float = math.inf
+    """Never, while it is under way."""
     back: bool = True
     """Whether it became ready again."""
 

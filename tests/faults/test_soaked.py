@@ -12,7 +12,7 @@ from tests.faults.records import Request
 from tests.faults.soaked import BAD, Strike, Told, outcome, tally
 from tests.faults.traffic import Expected, all_questions, draw
 
-STRIKE = Strike("agent-killed", "a", 100, 110, frozenset({"endpoint"}))
+STRIKE = Strike("agent-killed", "a", 100, frozenset({"endpoint"}), ended=110)
 
 
 def told(ending: str, *, expected: Expected = "answer", replica: str | None = "a", **more: Any) -> Told:
@@ -47,6 +47,12 @@ def test_every_request_is_one_of_a_few_things(seen: Told, what: str) -> None:
     assert outcome(seen, [STRIKE]) == what
 
 
+def test_who_is_cut_off_by_a_fault_still_under_way_is_not_lost() -> None:
+    under_way = Strike("agent-killed", "a", 100, frozenset({"endpoint"}))
+
+    assert outcome(told("disconnected", began=500.0, ended=501.0), [under_way]) == "cut off"
+
+
 def test_a_good_soak_misses_nothing() -> None:
     soaked = tally([told("answered"), told("disconnected")], [STRIKE], [Trend("mac-1", "rank", 150, 2)])
 
@@ -55,7 +61,7 @@ def test_a_good_soak_misses_nothing() -> None:
 
 
 def test_a_bad_one_says_what_and_quotes_what_clients_were_told() -> None:
-    gone = Strike("reboot", "b", 0, 1, frozenset(), back=False)
+    gone = Strike("reboot", "b", 0, frozenset(), ended=1, back=False)
     soaked = tally([told("refused", said="502 gone")], [gone], [Trend("mac-1", "rank", 150, 40)])
 
     assert soaked.missed() == [
