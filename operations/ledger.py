@@ -76,10 +76,7 @@ class Ledger:
                 f"{_named(replica)} {'is ready, but' if replica in self.ready else 'did not become ready:'} {why}"
                 for replica, why in self.failed.items()
             ),
-            *(
-                f"replica '{replica}' went back by itself, is proven again, and serves with {release}."
-                for replica, release in self.returned.items()
-            ),
+            *self._went_back(),
             *(f"replica '{replica}' could not go back: {why}" for replica, why in self.lost.items()),
             *(
                 f"replica '{replica}' was left as it is: {failed} did not become ready. "
@@ -88,6 +85,27 @@ class Ledger:
             ),
             f"Clients are served by {', '.join(sorted(self.serving)) or 'no replica'}.",
             f"Repair {failed}, then run the deploy again.",
+        ]
+
+    def left_behind(self) -> list[str]:
+        """How each replica is that a run has touched which ends here: a line each."""
+        serving = self.paused.keys() | (self.ready - self.drained_at.keys())
+        under_way = (self.drained_at.keys() | self.switched_at.keys()) - serving - self.returned.keys()
+        lines = [
+            *(f"replica '{replica}' is as declared, proven, and serves." for replica in sorted(self.ready & serving)),
+            *self._went_back(),
+            *(
+                f"replica '{replica}' is in the middle of its change, and not proven. Where it is drained, that runs "
+                "out by itself in a few minutes."
+                for replica in sorted(under_way)
+            ),
+        ]
+        return lines or ["No replica was touched."]
+
+    def _went_back(self) -> list[str]:
+        return [
+            f"replica '{replica}' went back by itself, is proven again, and serves with {release}."
+            for replica, release in self.returned.items()
         ]
 
 
