@@ -42,6 +42,8 @@ from tests.rolls.watching import pause, seconds_without, watching
 DEADLINE_SECONDS = 300.0
 PATIENCE = b"\n" * 9
 """What a person types who wants it to go on, whatever is asked."""
+ENDED_BY = {signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130}
+"""The exit status of a deploy that gets such a signal."""
 _console = Console(highlight=False, soft_wrap=True)
 
 
@@ -148,6 +150,7 @@ async def _under_load(scene: Scene, directory: Path, name: str, number: int, cli
             deploy,
             _acting(scene, fault),
             kills=fault.kills if fault else "",
+            by=fault.by if fault else signal.SIGKILL,
             answers=PATIENCE if fault and fault.asked else None,
         )
         ended = time.monotonic()
@@ -181,7 +184,7 @@ async def _judged(
     failed = tuple(failures(seen.requests))
     text = "\n".join(ran.lines)
     killed = fault is not None and bool(fault.kills)
-    expected = 0 if fault is None else -signal.SIGKILL if killed else 1
+    expected = 0 if fault is None else ENDED_BY[fault.by] if killed else 1
     # After a fault the declaration of before, or after a killed deploy its own, has to be brought about.
     then = deploy if fault is None or killed else before
     first = await _deployed(then) if fault is not None else ran
@@ -243,9 +246,14 @@ def _acting(scene: Scene, fault: Fault | None) -> Callable[[str], None]:
 
 
 async def _deployed(
-    deploy: Deploy, tell: Callable[[str], None] = lambda _: None, *, kills: str = "", answers: bytes | None = None
+    deploy: Deploy,
+    tell: Callable[[str], None] = lambda _: None,
+    *,
+    kills: str = "",
+    by: signal.Signals = signal.SIGKILL,
+    answers: bytes | None = None,
 ) -> Ran:
-    """`pyinfra -y INVENTORY deploy.py`, each line told as it comes; killed at the first that has `kills` in it.
+    """`pyinfra -y INVENTORY deploy.py`, each line told as it comes; it gets `by` as it begins what has `kills` in it.
 
     With `answers` it is run without -y, and these are typed.
     """
@@ -271,7 +279,7 @@ async def _deployed(
         lines.append(line)
         tell(line)
         if kills and kills in line and "Starting operation" in line:
-            process.kill()
+            process.send_signal(by)
     return Ran(await process.wait(), tuple(lines))
 
 

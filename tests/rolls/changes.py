@@ -48,7 +48,9 @@ class Fault:
     act: Callable[[Scene, str], None] | None = None
     """Called with each line that the deploy prints."""
     kills: str = ""
-    """The deploy gets SIGKILL when it prints this."""
+    """The deploy gets a signal when it begins the operation that has this in its name."""
+    by: signal.Signals = signal.SIGKILL
+    """That signal."""
     goes_back: bool = True
     """Whether the replica serves what it served afterwards."""
     asked: bool = False
@@ -258,6 +260,13 @@ FAULTS: Mapping[str, Fault] = {
     "killed-drained": Fault("the deploy is killed as it loads agents", _slots, "", kills=_LOAD),
     "killed-loaded": Fault("the deploy is killed as ranks start", _slots, "", kills=_READY),
     "killed-proven": Fault("the deploy is killed before it writes down", _slots, "", kills=_RECORD),
+    "interrupted": Fault(
+        "somebody presses Ctrl-C as ranks start",
+        _slots,
+        "replica 'a' is in the middle of its change",
+        kills=_READY,
+        by=signal.SIGINT,
+    ),
     "gateway-broken": Fault(
         "the new release's gateway does not start",
         _broken("serving/gateway/house.py", "class House:", "raise SystemExit(3)\n\n\nclass House:"),
