@@ -47,10 +47,20 @@ def _interrupted(*_: object) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     state: State | None = ctx_state.get()
     console.aside("\n".join(("", *_left(state))))
+    _end(state)
+
+
+def _end(state: State | None) -> None:
+    """Raise SystemExit where the command runs, and not where the signal came: a thread would drop it and go on."""
+    hub = cast("Any", gevent).get_hub()
+    command, ending = hub.parent, SystemExit(INTERRUPTED)
+    if cast("Any", gevent).getcurrent() is command:
+        raise ending
+    hub.loop.run_callback(command.throw, ending)
     if state is not None and state.initialised:
-        # One that goes on would take the broken connection for a lost one, and make another.
+        # After that, since pyinfra takes a step that was killed for one that is done. One that were left alone would
+        # take the broken connection for a lost one, and make another.
         state.pool.kill(block=False)
-    raise SystemExit(INTERRUPTED)
 
 
 def _left(state: State | None) -> Iterator[str]:

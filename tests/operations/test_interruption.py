@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
@@ -14,7 +15,19 @@ from operations.ledger import Ledger
 
 ROOT = Path(__file__).parents[2]
 # For ever, unless it is interrupted; it is said once this waits, so that it is the waiting that is interrupted.
-WAITING = "import gevent\n\ngevent.spawn(print, 'at it', flush=True)\ngevent.sleep(10**6)\n"
+WAITING = """
+import gevent
+
+gevent.spawn(print, "at it", flush=True)
+gevent.sleep(10**6)
+"""
+# A signal comes to whatever runs just then: here to a thread, as paramiko has one for each connection.
+HEARD_BY_A_THREAD = """
+import gevent, signal, threading
+
+threading.Thread(target=signal.raise_signal, args=[signal.SIGINT]).start()
+gevent.sleep(10**6)
+"""
 WORKING = """
 from pyinfra.operations import python
 
@@ -30,9 +43,10 @@ python.call(name="Second", function=work)
     ("deploy", "said"),
     [
         (WAITING, "Interrupted: nothing was changed on any Mac."),
-        (WORKING.format(work=WAITING.replace("\n", "\n    ").join(["    ", ""])), "No replica was touched."),
+        (WORKING.format(work=indent(WAITING, "    ")), "No replica was touched."),
+        (WORKING.format(work=indent(HEARD_BY_A_THREAD, "    ")), "No replica was touched."),
     ],
-    ids=["before anything is changed", "while all machines are busy"],
+    ids=["before anything is changed", "while all machines are busy", "while a connection is read from"],
 )
 def test_an_interrupted_run_tells_what_it_leaves_behind_and_ends_with_130_at_once(tmp_path, deploy: str, said: str):
     (tmp_path / "deploy.py").write_text(deploy)
