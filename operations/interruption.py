@@ -22,7 +22,6 @@ from operations.ledger import ledger
 INTERRUPTED = 128 + signal.SIGINT
 """The exit code of a shell for what SIGINT has ended."""
 _READABLE = 1
-_watchers: list[Any] = []
 
 
 def told() -> None:
@@ -39,7 +38,6 @@ def _wake_the_loop() -> None:
     # Without a reference of the loop's: by itself it is nothing to wait for.
     watcher = cast("Any", gevent).get_hub().loop.io(reader, _READABLE, ref=False)
     watcher.start(os.read, reader, 4096)
-    _watchers.append(watcher)
 
 
 def _interrupted(*_: object) -> None:
@@ -54,13 +52,15 @@ def _end(state: State | None) -> None:
     """Raise SystemExit where the command runs, and not where the signal came: a thread would drop it and go on."""
     hub = cast("Any", gevent).get_hub()
     command, ending = hub.parent, SystemExit(INTERRUPTED)
-    if cast("Any", gevent).getcurrent() is command:
-        raise ending
-    hub.loop.run_callback(command.throw, ending)
+    is_here = cast("Any", gevent).getcurrent() is command
+    if not is_here:
+        hub.loop.run_callback(command.throw, ending)
     if state is not None and state.initialised:
         # After that, since pyinfra takes a step that was killed for one that is done. One that were left alone would
         # take the broken connection for a lost one, and make another.
         state.pool.kill(block=False)
+    if is_here:
+        raise ending
 
 
 def _left(state: State | None) -> Iterator[str]:

@@ -28,6 +28,21 @@ import gevent, signal, threading
 threading.Thread(target=signal.raise_signal, args=[signal.SIGINT]).start()
 gevent.sleep(10**6)
 """
+HEARD_BY_THE_COMMAND = """
+import gevent, signal
+from pyinfra import state
+from pyinfra.api.state import BaseStateCallback
+from pyinfra.operations import python
+
+class Busy(BaseStateCallback):
+    @staticmethod
+    def operation_start(state, op_hash):
+        state.pool.spawn(gevent.sleep, 10**6)
+        signal.raise_signal(signal.SIGINT)
+
+state.add_callback_handler(Busy())
+python.call(name="First", function=print)
+"""
 WORKING = """
 from pyinfra.operations import python
 
@@ -45,8 +60,14 @@ python.call(name="Second", function=work)
         (WAITING, "Interrupted: nothing was changed on any Mac."),
         (WORKING.format(work=indent(WAITING, "    ")), "No replica was touched."),
         (WORKING.format(work=indent(HEARD_BY_A_THREAD, "    ")), "No replica was touched."),
+        (HEARD_BY_THE_COMMAND, "No replica was touched."),
     ],
-    ids=["before anything is changed", "while all machines are busy", "while a connection is read from"],
+    ids=[
+        "before anything is changed",
+        "while all machines are busy",
+        "while a connection is read from",
+        "while pyinfra tells how it goes",
+    ],
 )
 def test_an_interrupted_run_tells_what_it_leaves_behind_and_ends_with_130_at_once(tmp_path, deploy: str, said: str):
     (tmp_path / "deploy.py").write_text(deploy)
